@@ -1,0 +1,139 @@
+"""Who may open what: the staff decorator with reasons, and the sections pages are built from.
+
+This room owns the question; `accounts` supplies what stands behind `has_perm`: role and second
+factor. Sections let higher rooms put their pages onto the staff console and the privacy centre
+without being imported by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from uuid import UUID
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+
+from audit.models import StaffAccess
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A page offered on a hub.
+
+    url: URL name. permission: needed on the staff console, empty in the privacy centre.
+    order: smaller comes first. summary: optional callable from the request to a short line, for
+    instance how much is waiting; one query at most.
+    """
+
+    key: str
+    title: Any
+    text: Any
+    url: str
+    permission: str = ""
+    order: int = 100
+    summary: Callable[[HttpRequest], str] | None = None
+
+
+_privacy_centre: dict[str, Section] = {}
+_staff_console: dict[str, Section] = {}
+
+
+def add_to_privacy_centre(section: Section) -> None:
+    """Offer a page to signed-in people under /privacy/."""
+    if section.key in _privacy_centre:
+        raise ValueError(f"two privacy sections are called {section.key!r}")
+    _privacy_centre[section.key] = section
+
+
+def add_to_staff_console(section: Section) -> None:
+    """Offer a page to staff under /staff/; it needs a permission."""
+    if section.key in _staff_console:
+        raise ValueError(f"two staff sections are called {section.key!r}")
+    if not section.permission:
+        raise ValueError(f"staff section {section.key!r} needs a permission")
+    _staff_console[section.key] = section
+
+
+def privacy_sections() -> list[Section]:
+    """What the privacy centre offers, in order."""
+    return sorted(_privacy_centre.values(), key=lambda s: (s.order, s.key))
+
+
+def staff_sections(request: HttpRequest) -> list[Section]:
+    """What this member of staff may open, in order."""
+    sections = sorted(_staff_console.values(), key=lambda s: (s.order, s.key))
+    return [s for s in sections if request.user.has_perm(s.permission)]
+
+
+def staff_page(permission: str) -> Callable[[View[P]], View[P]]:
+    """Let only staff with this permission and a proved second factor open the view.
+
+    Anonymous → log-in; staff without a second factor → its set-up; others → 403. What
+    `has_perm` and `second_factor_state` answer is the business of `accounts`.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            user: Any = request.user
+            if not user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            if not user.has_perm(permission):
+                raise PermissionDenied
+            state = user.second_factor_state(request)
+            if state == "missing":
+                return redirect("mfa_activate_totp")
+            if state == "unproved":
+                return redirect_to_login(request.get_full_path())
+            return view(request, *args, **kwargs)
+
+        guarded.permission = permission  # type: ignore[attr-defined]  # read by the matrix test
+        return guarded
+
+    return decorate
+
+
+def note_access(
+    *,
+    request: HttpRequest,
+    permission: str,
+    subject_id: UUID | None,
+    task: str,
+    reason: str,
+    now: datetime,
+) -> StaffAccess:
+    """Write down that staff read a person's data, before it is shown (WD-12)."""
+    user: Any = request.user
+    return StaffAccess.objects.create(
+        at=now,
+        staff_id=user.pk,
+        role=user.staff_role,
+        permission=permission,
+        subject_id=subject_id,
+        task=task,
+        reason=reason,
+    )
+
+
+def personal(view: View[P]) -> View[P]:
+    """Mark a page as personal: never stored by a browser or a cache, never indexed (WC-7)."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if isinstance(response, HttpResponse):
+            response["Cache-Control"] = "private, no-store"
+            response["X-Robots-Tag"] = "noindex, noarchive"
+        return response
+
+    return wrapped

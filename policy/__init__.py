@@ -1,0 +1,1 @@
+"""What the site promises: file format, versions, changes."""
