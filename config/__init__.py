@@ -1,0 +1,1 @@
+"""Settings, urls, Celery, embedded servers, the front page and hubs, `demo`, `prove`."""

@@ -1,0 +1,61 @@
+"""Rights of the runtime role: everything it needs, and no way to change what is append-only."""
+
+from typing import Any
+
+import structlog
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from audit.models import AppendOnly
+
+log = structlog.get_logger(__name__)
+
+
+def append_only_tables() -> list[str]:
+    """The tables of all installed models that subclass `audit.models.AppendOnly`."""
+    models = apps.get_models(include_auto_created=True)
+    return sorted(m._meta.db_table for m in models if issubclass(m, AppendOnly))
+
+
+def after_migrate(
+    sender: AppConfig, *, using: str = "default", plan: Any = None, **kwargs: Any
+) -> None:
+    """Grants once per `migrate`: the signal comes for every app, ours is the last room."""
+    if sender.name == "config":
+        grant_runtime_role(using=using)
+
+
+def grant_runtime_role(*, using: str = "default") -> bool:
+    """Grant `settings.RUNTIME_ROLE` its rights; False (and a log line) where one role does all."""
+    connection = connections[using]
+    role = settings.RUNTIME_ROLE
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user, EXISTS (SELECT FROM pg_roles WHERE rolname = %s)", [role])
+        owner, exists = cursor.fetchone()
+    if not role or not exists or owner == role:
+        log.warning("grants.single_role", role=role or None, exists=exists)
+        return False
+    _grant(connection, role)
+    return True
+
+
+def _grant(connection: BaseDatabaseWrapper, role: str) -> None:
+    existing = set(connection.introspection.table_names())
+    name = sql.Identifier(role)
+    statements = [
+        sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(name),
+        sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}"),
+        sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}"),
+        # Who may say which migrations ran decides what /readyz believes.
+        sql.SQL("REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {}"),
+    ]
+    for table in append_only_tables():
+        if table in existing:
+            revoke = sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {{}}")
+            statements.append(sql.SQL(revoke.format(sql.Identifier(table)).as_string(None)))
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement.format(name).as_string(None))

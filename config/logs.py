@@ -1,0 +1,91 @@
+"""Structured logs with a request id and without personal data: exceptions lose their messages."""
+
+import logging.config
+import sys
+from types import TracebackType
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+
+def _places(traceback: TracebackType | None) -> list[str]:
+    """`file:line function` of each frame; no values, no source lines."""
+    places = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        places.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    return places
+
+
+def scrub_exception(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Replace an exception by types and places: a unique violation's text quotes the address."""
+    found: Any = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    error = found[1] if isinstance(found, tuple) else found
+    if not isinstance(error, BaseException):
+        return event
+    chain: list[dict[str, Any]] = []
+    seen: BaseException | None = error
+    while seen is not None and len(chain) < 5:
+        kind = f"{type(seen).__module__}.{type(seen).__qualname__}"
+        chain.append({"type": kind, "at": _places(seen.__traceback__)[-12:]})
+        seen = seen.__cause__ or seen.__context__
+    event["exception"] = chain
+    return event
+
+
+def drop_request(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Django attaches the whole request to its records; only the status is wanted."""
+    record = event.get("_record")
+    status = getattr(record, "status_code", None)
+    if status is not None:
+        event["status"] = status
+    return event
+
+
+def configure_logging(*, level: str, as_json: bool) -> None:
+    """Send structlog and the standard library's records through one chain to stderr."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        scrub_exception,
+    ]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    finish = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": [*shared, drop_request],
+        "processors": [finish, renderer],
+    }
+    handler = {"class": "logging.StreamHandler", "formatter": "structured"}
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"structured": formatter},
+            "handlers": {"stderr": handler},
+            "root": {"handlers": ["stderr"], "level": level},
+            # Its messages hold the address asked for, and addresses hold tokens.
+            "loggers": {
+                "django.request": {"level": "ERROR"},
+                "django.security.DisallowedHost": {"level": "CRITICAL"},
+                "celery.worker.strategy": {"level": "WARNING"},
+                "celery.app.trace": {"level": "WARNING"},
+            },
+        }
+    )

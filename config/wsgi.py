@@ -1,0 +1,10 @@
+"""The web process: `granian --interface wsgi config.wsgi:application`."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault("KEPT_PROCESS", "web")
+
+application = get_wsgi_application()

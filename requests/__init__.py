@@ -1,0 +1,3 @@
+"""What people ask: intake, verification, review, fulfilment, the package, closing an account,
+reports, the desks.
+"""
