@@ -1,5 +1,7 @@
 """Every address of the site; each room brings its own `urls.py`."""
 
+from importlib.util import find_spec
+
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
@@ -9,6 +11,8 @@ from config import health
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    # Rooms first: a few of their pages stand in front of allauth's.
+    *[path("", include(f"{room}.urls")) for room in settings.ROOMS if find_spec(f"{room}.urls") and room != "config"],
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,0 +1,40 @@
+"""Sending Celery tasks after commit, so that a broker that is down costs time and nothing else.
+
+The queue is never the truth: the work is a row in Postgres, and the next tick finds it. So a task
+that can't be sent is noted in the log and forgotten, and a committed request is answered as usual.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol
+
+import structlog
+from django.db import transaction
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
+
+log = structlog.get_logger(__name__)
+
+# Ids, keys and figures: nothing personal travels through the broker.
+Argument = str | int | bool | None
+
+
+class Task(Protocol):
+    """What Celery's tasks look like from here."""
+
+    name: str
+
+    def delay(self, *args: Argument) -> object: ...
+
+
+def send_on_commit(task: Task, *args: Argument) -> None:
+    """Send `task` when the running transaction commits (at once without one). Never raises."""
+    transaction.on_commit(partial(_send, task, args), robust=True)
+
+
+def _send(task: Task, args: tuple[Argument, ...]) -> None:
+    try:
+        task.delay(*args)
+    except (BrokerError, RedisError, OSError) as error:
+        log.warning("dispatch.broker_unreachable", task=task.name, error=type(error).__name__)
