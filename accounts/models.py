@@ -1,44 +1,250 @@
-"""Tables of people with an account."""
+"""Tables of people with an account: users, their sessions, how their age was learnt, staff."""
 
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Any, Literal
+
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.sessions.base_session import AbstractBaseSession
-from django.db import models
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.roles import ROLES, Role, is_personal_data_permission
+from datamap.email import LONGEST, normalise_email
+from datamap.models import Subject, new_id
+
+SecondFactor = Literal["proved", "unproved", "missing"]
+
+
+def new_handle() -> str:
+    """A random name for URLs: 128 bits (ASVS 11.5.1), telling nothing."""
+    return secrets.token_urlsafe(16)
 
 
 class UserManager(BaseUserManager["User"]):
-    """Creates users; an account has an e-mail address and no user name."""
+    """Creates users, each with a subject of their own."""
 
-    def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
-        user = self.model(email=email, **fields)
-        user.set_password(password)
-        user.save(using=self._db)
+    def get_by_natural_key(self, username: str | None) -> User:
+        """The user with this address, however it is spelled."""
+        return self.select_related("subject", "staff_member").get(
+            email=normalise_email(username or "")
+        )
+
+    def create_user(
+        self,
+        email: str,
+        password: str | None = None,
+        *,
+        first_name: str = "",
+        last_name: str = "",
+        now: datetime | None = None,
+        **fields: Any,
+    ) -> User:
+        """A user and the subject it is about, unconfirmed unless the caller says otherwise.
+
+        Raises `ValidationError` for what is no address.
+        """
+        now = now or timezone.now()
+        minor = fields.pop("minor", False)
+        fields.setdefault("unconfirmed_since", now)
+        with transaction.atomic(using=self._db):
+            user = self.model(
+                email=normalise_email(email),
+                first_name=first_name,
+                last_name=last_name,
+                date_joined=now,
+                **fields,
+            )
+            user.set_password(password)
+            user.subject = Subject.objects.create(created_at=now, minor=minor)
+            user.save(using=self._db, force_insert=True)
         return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """A user who may open the configuration pages; for `manage.py createsuperuser`.
+
+        Made at the console, not through the age screen: the board reports such an account.
+        """
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person who can log in."""
+    """A person who can log in, by e-mail address.
 
-    email = models.EmailField(unique=True)
+    `unconfirmed_since` is empty once the address is confirmed; a policy's retention rule ends
+    accounts that never are.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    subject = models.OneToOneField(Subject, on_delete=models.PROTECT, related_name="user")
+    email = models.CharField(_("e-mail address"), max_length=LONGEST)
+    first_name = models.CharField(_("first name"), max_length=100, blank=True)
+    last_name = models.CharField(_("last name"), max_length=100, blank=True)
     is_active = models.BooleanField(default=True)
-    is_staff = models.BooleanField(default=False)
+    is_staff = models.BooleanField(
+        default=False, help_text=_("May open the configuration pages under /admin/.")
+    )
+    date_joined = models.DateTimeField()
+    unconfirmed_since = models.DateTimeField(null=True, blank=True)
 
     objects = UserManager()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="accounts_user_email_unique"),
+            models.CheckConstraint(
+                condition=Q(email__regex=r"^[^\s\x00]+@[^\s@A-Z\x00]+$"),
+                name="accounts_user_email_normalised",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["email"], name="accounts_user_email"),
+            models.Index(fields=["date_joined"], name="accounts_user_joined"),
+            models.Index(
+                fields=["unconfirmed_since"],
+                condition=Q(unconfirmed_since__isnull=False),
+                name="accounts_user_unconfirmed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    def get_full_name(self) -> str:
+        """First and last name, as far as given."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+    @property
+    def staff_role(self) -> str:
+        """The key of the role on the staff console, empty for everybody else."""
+        member = StaffMember.of(self)
+        return member.role if member else ""
+
+    @property
+    def is_staff_member(self) -> bool:
+        """Whether the staff console is open to this person at all."""
+        return bool(self.staff_role)
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Permissions over people's data come from the role alone, never from superuser rights."""
+        if is_personal_data_permission(perm):
+            return self.is_active and perm in ROLES.get(self.staff_role, frozenset())
+        return super().has_perm(perm, obj)
+
+    def second_factor_state(self, request: HttpRequest) -> SecondFactor:
+        """Whether this session's log-in was proved by a second factor (ASVS 6.3.3)."""
+        # Imported here: allauth's module reads this model when it loads.
+        from allauth.account.authentication import get_authentication_records
+
+        if any(r.get("method") == "mfa" for r in get_authentication_records(request, self)):
+            return "proved"
+        kinds = ("totp", "webauthn")
+        has_one = self.authenticator_set.filter(type__in=kinds).exists()
+        return "unproved" if has_one else "missing"
+
+
+class Session(AbstractBaseSession):
+    """A log-in, or a browser in the middle of one; `user` makes "end my sessions" one query.
+
+    The row's key is a digest of what the browser holds, so reading the table opens no session.
+    `handle` names the row in URLs.
+    """
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
+    handle = models.CharField(max_length=32, unique=True, default=new_handle)
+    persistent = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    class Meta(AbstractBaseSession.Meta):
+        abstract = False
+        indexes = [models.Index(fields=["created_at"], name="accounts_session_created")]
+
+    @classmethod
+    def get_session_store_class(cls) -> Any:
+        from accounts.sessions import SessionStore
+
+        return SessionStore
+
+
+class AgeVerdict(models.Model):
+    """How old somebody said to be, and that they were old enough when they said it.
+
+    `youngest` is the limit then in force (none: the policy states none), `policy_digest` the
+    version it came from. `passed_at` is empty where no screen was passed and the date was learnt
+    later. A correction replaces `born_on` and is marked, so that no wrong date stays (GDPR 16).
+    """
+
+    class Source(models.TextChoices):
+        SCREEN = "screen", _("age screen")
+        PERSON = "person", _("corrected by the person")
+        STAFF = "staff", _("entered by staff")
+        OTHER = "other", _("learnt otherwise")
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    subject = models.OneToOneField(Subject, on_delete=models.PROTECT, related_name="age_verdict")
+    born_on = models.DateField()
+    passed_at = models.DateTimeField(null=True)
+    youngest = models.PositiveSmallIntegerField(null=True)
+    minor = models.BooleanField()
+    policy_digest = models.CharField(max_length=64)
+    source = models.CharField(max_length=10, choices=Source.choices, default=Source.SCREEN)
+    corrected_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(passed_at__isnull=False) | Q(corrected_at__isnull=False),
+                name="accounts_age_learnt_sometime",
+            ),
+            models.CheckConstraint(
+                condition=Q(source="screen") | Q(corrected_at__isnull=False),
+                name="accounts_age_correction_has_time",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["passed_at"], name="accounts_age_passed"),
+            models.Index(fields=["born_on"], name="accounts_age_born"),
+        ]
 
     def __str__(self) -> str:
         return str(self.pk)
 
 
-class Session(AbstractBaseSession):
-    """A browser that is logged in or merely visiting; `user` makes "end my sessions" one query."""
+class StaffMember(models.Model):
+    """A person who works for the operator, and as what."""
 
-    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="staff_member"
+    )
+    role = models.CharField(max_length=30, choices=Role.choices)
+    since = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(role__in=Role.values), name="accounts_staff_role_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.user_id}"
 
     @classmethod
-    def get_session_store_class(cls) -> type:
-        from accounts.sessions import SessionStore
-
-        return SessionStore
+    def of(cls, user: User) -> StaffMember | None:
+        """The user's row, from the relation that log-in already loaded."""
+        try:
+            return user.staff_member
+        except cls.DoesNotExist:
+            return None
