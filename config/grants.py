@@ -45,17 +45,18 @@ def grant_runtime_role(*, using: str = "default") -> bool:
 def _grant(connection: BaseDatabaseWrapper, role: str) -> None:
     existing = set(connection.introspection.table_names())
     name = sql.Identifier(role)
-    statements = [
-        sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(name),
-        sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}"),
-        sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}"),
+    everything = [
+        "GRANT USAGE ON SCHEMA public TO {}",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}",
+        "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}",
         # Who may say which migrations ran decides what /readyz believes.
-        sql.SQL("REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {}"),
+        "REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {}",
     ]
+    statements = [sql.SQL(text).format(name) for text in everything]
     for table in append_only_tables():
         if table in existing:
-            revoke = sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {{}}")
-            statements.append(sql.SQL(revoke.format(sql.Identifier(table)).as_string(None)))
+            revoke = sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}")
+            statements.append(revoke.format(sql.Identifier(table), name))
     with connection.cursor() as cursor:
         for statement in statements:
-            cursor.execute(statement.format(name).as_string(None))
+            cursor.execute(statement.as_string())
