@@ -1,1 +1,3 @@
 """Fixtures that all tests share."""
+
+pytest_plugins = ["tests.plugins.policies"]
