@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from datamap.models import Subject, new_id
+from retention.models import Erasure
 
 # Crockford's letters and digits: none is mistaken for another when read out on the phone.
 LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -93,7 +94,7 @@ class Request(models.Model):
     decided_at = models.DateTimeField(null=True)
     undo_until = models.DateTimeField(null=True)
     erasure = models.ForeignKey(
-        "retention.Erasure", on_delete=models.PROTECT, null=True, related_name="requests"
+        Erasure, on_delete=models.PROTECT, null=True, related_name="requests"
     )
     answer_id = models.UUIDField(null=True)
     closed_at = models.DateTimeField(null=True)

@@ -1,0 +1,163 @@
+"""The reviewers' desk: what waits, how far its clock has run, and whose it is without saying so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from requests.models import Request
+
+S = Request.State
+UNDECIDED: Final = (S.RECEIVED, S.VERIFYING, S.IN_REVIEW)
+# What the desk can be narrowed to: its address, its words, its states.
+FILTERS: Final = {
+    "open": (gettext_lazy("To decide"), UNDECIDED),
+    "erasing": (gettext_lazy("Approved, not yet done"), (S.APPROVED, S.IN_PROGRESS)),
+    "closed": (
+        gettext_lazy("Closed"),
+        (S.COMPLETED, S.DENIED, S.WITHDRAWN, S.EXPIRED),
+    ),
+    "all": (gettext_lazy("All"), tuple(S)),
+}
+SOON: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How much of a request's time has run: whole percent, a state for its colour, words."""
+
+    percent: int
+    state: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One request on the desk."""
+
+    request: Request
+    person: str
+    clock: Clock
+    reader: str
+    given: int
+    chip: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One filter with how many requests are behind it."""
+
+    key: str
+    title: str
+    count: int
+
+
+def waiting(*, now: datetime) -> tuple[int, int]:
+    """How many requests are undecided, and how many of these are past their deadline."""
+    counts = Request.objects.filter(state__in=UNDECIDED).aggregate(
+        count=Count("pk"), late=Count("pk", filter=Q(due_at__lt=now))
+    )
+    return counts["count"], counts["late"]
+
+
+def choices() -> list[Choice]:
+    """The filters with their counts; one query."""
+    counts = dict(Request.objects.values_list("state").annotate(n=Count("pk")))
+    return [
+        Choice(key, str(title), sum(counts.get(state, 0) for state in states))
+        for key, (title, states) in FILTERS.items()
+    ]
+
+
+def queue(*, only: str) -> QuerySet[Request]:
+    """The requests behind a filter: open ones by deadline, closed ones newest first."""
+    _title, states = FILTERS[only]
+    order = ("-received_at",) if only in ("closed", "all") else ("due_at",)
+    return (
+        Request.objects.filter(state__in=states)
+        .select_related("subject", "subject__user", "claimed_by__user")
+        .annotate(given=Count("approvals"))
+        .order_by(*order, "pk")
+    )
+
+
+def line(*, request: Request, now: datetime) -> Line:
+    """What the desk shows of a request from `queue`; no query."""
+    return Line(
+        request=request,
+        person=person(request),
+        clock=clock(request=request, now=now),
+        reader=reader(request),
+        given=getattr(request, "given", 0),
+        chip=CHIPS[request.state],
+    )
+
+
+# Colour and sign of a state, as components/chip.html names them.
+CHIPS: Final = {
+    S.RECEIVED: "wait",
+    S.VERIFYING: "wait",
+    S.IN_REVIEW: "wait",
+    S.APPROVED: "wait",
+    S.IN_PROGRESS: "wait",
+    S.COMPLETED: "kept",
+    S.DENIED: "none",
+    S.WITHDRAWN: "none",
+    S.EXPIRED: "none",
+}
+
+
+def person(request: Request) -> str:
+    """The person's address, masked: enough to tell two apart, not enough to write to."""
+    user = getattr(request.subject, "user", None)
+    address = request.subject.email or (user.email if user else "")
+    if address:
+        return masked(address)
+    return _("(erased)") if request.subject.erased_at else _("(no address)")
+
+
+def masked(address: str) -> str:
+    """j•••@example.com"""
+    local, _at, domain = address.rpartition("@")
+    return f"{local[:1]}•••@{domain}"
+
+
+def reader(request: Request) -> str:
+    """The name of whoever took it, empty when nobody did."""
+    if request.claimed_by is None:
+        return ""
+    user = getattr(request.claimed_by, "user", None)
+    return (user.get_full_name() if user else "") or _("a former reviewer")
+
+
+def clock(*, request: Request, now: datetime) -> Clock:
+    """The legal clock: from arrival to the deadline, stopped by the answer."""
+    if not request.is_open:
+        return Clock(100, "", _("closed"))
+    whole = (request.due_at - request.received_at).total_seconds()
+    run = (now - request.received_at).total_seconds()
+    percent = max(0, min(100, round(100 * run / whole)))
+    if request.decided_at is not None:
+        return Clock(percent, "", _("decided"))
+    left = request.due_at - now
+    if left < timedelta(0):
+        return Clock(100, "late", _("%(time)s late") % {"time": span(-left)})
+    state = "soon" if left < SOON else ""
+    return Clock(percent, state, _("%(time)s left") % {"time": span(left)})
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its largest fitting unit: 6 days, 5 hours, 3 minutes."""
+    if length >= timedelta(days=2):
+        n = length.days
+        return ngettext("%(n)d day", "%(n)d days", n) % {"n": n}
+    if length >= timedelta(hours=2):
+        n = int(length.total_seconds() // 3600)
+        return ngettext("%(n)d hour", "%(n)d hours", n) % {"n": n}
+    n = max(1, int(length.total_seconds() // 60))
+    return ngettext("%(n)d minute", "%(n)d minutes", n) % {"n": n}
