@@ -1,0 +1,127 @@
+"""The mail gate: the only way mail leaves the site.
+
+`post` writes a message down, encrypted, in the caller's transaction; a task sends it after the
+commit (`consent.delivery`). Three categories exist in every policy: `account` (news about the
+person's own account, always sent, without offers), `answer` (one per act of the recipient) and
+`staff`. All others are the policy's voluntary ones, and go only where the recipient's choice, or
+the policy's opt-out basis, lets them at the instant of sending (WC-18, WC-21, WI-1, CC-17).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+
+from consent import letter, tasks
+from consent.models import ALWAYS, Message, State
+from datamap.dispatch import send_on_commit
+from datamap.email import normalise_email
+from datamap.encryption import keyed_hash
+from policy import current
+
+
+class UnknownCategory(LookupError):
+    """Neither one of the fixed categories nor one of the policy's; `known` lists both."""
+
+    def __init__(self, *, category: str, known: list[str]) -> None:
+        self.category, self.known = category, known
+        super().__init__(f"no mail category is called {category!r}; known: {', '.join(known)}")
+
+
+class NobodyToAsk(ValueError):
+    """Voluntary mail needs a subject, for somebody must have been able to refuse it."""
+
+    def __init__(self, *, category: str) -> None:
+        self.category = category
+        super().__init__(f"mail of category {category!r} needs a subject")
+
+
+def post(
+    *,
+    category: str,
+    template: str,
+    context: Mapping[str, Any],
+    address: str,
+    subject_id: UUID | None,
+    now: datetime,
+    language: str = "en",
+    held: bool = False,
+) -> Message:
+    """Store one message, in the caller's transaction, and have it sent after the commit.
+
+    template: name of `templates/mail/<template>.txt`, see `consent.letter` for what it may hold.
+    context: plain values; texts are put on one line. address: one recipient, any spelling.
+    held: waits for `release`.
+
+    Raises `UnknownCategory`, `NobodyToAsk`, `ValidationError` (no address),
+    `letter.BadTemplate`, `TypeError` (values that are not plain), `policy.current.NoPolicy`.
+    """
+    version = current.fresh(now)
+    known = [*ALWAYS, *(c.key for c in version.document.mail_categories)]
+    if category not in known:
+        raise UnknownCategory(category=category, known=known)
+    if category not in ALWAYS and subject_id is None:
+        raise NobodyToAsk(category=category)
+    recipient = normalise_email(address)
+    token = secrets.token_urlsafe(24)
+    written = letter.write(
+        template=template,
+        context=context,
+        recipient=recipient,
+        document=version.document,
+        voluntary=category not in ALWAYS,
+        refusal=_refusal_address(token) if subject_id else "",
+        language=language,
+    )
+    with transaction.atomic():
+        message = Message.objects.create(
+            subject_id=subject_id,
+            category=category,
+            template=template,
+            template_digest=written.template_digest,
+            language=language,
+            policy_digest=version.digest,
+            state=State.HELD if held else State.QUEUED,
+            address_hash=keyed_hash(recipient),
+            sealed=written.letter.seal(),
+            message_id=f"<{uuid4()}@{_domain()}>",
+            token_hash=token_hash(token),
+            posted_at=now,
+            due_at=now,
+        )
+        if not held:
+            send_on_commit(tasks.send_mail, str(message.id))
+    return message
+
+
+def release(message_id: UUID, now: datetime) -> bool:
+    """Let a held message go; False when it was let go before, or is no longer there."""
+    with transaction.atomic():
+        held = Message.objects.filter(pk=message_id, state=State.HELD)
+        if not held.update(state=State.QUEUED, due_at=now):
+            return False
+        send_on_commit(tasks.send_mail, str(message_id))
+    return True
+
+
+def token_hash(token: str) -> str:
+    """What a refusal link's token is stored as."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _refusal_address(token: str) -> str:
+    return settings.SITE_URL + reverse("consent:unsubscribe", args=[token])
+
+
+def _domain() -> str:
+    """The right side of our Message-IDs: the site's host (RFC 5322 3.6.4)."""
+    return urlsplit(settings.SITE_URL).hostname or "localhost"

@@ -1,0 +1,86 @@
+"""What there is to choose under a policy: its optional purposes, its mail, its transfers.
+
+One list for the ledger (which keys exist, what holds without a choice), the page that shows the
+switches and the words that are stored with each decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consent.models import Kind
+from policy.document import Document, MailCategory, Purpose, Transfer
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing a person can say yes or no to.
+
+    text: what it means. note: what else stands beside the switch (how often, what a no brings).
+    on_without_choice: what holds while nothing was chosen (a policy's opt-out basis).
+    withdrawn: what taking a yes back brings, when that is more than the thing itself ending.
+    """
+
+    kind: Kind
+    key: str
+    title: str
+    text: str
+    note: str = ""
+    on_without_choice: bool = False
+    withdrawn: str = ""
+
+    @property
+    def words(self) -> str:
+        """What the choices page says about it, as stored with a decision made there."""
+        return "\n".join(part for part in (self.title, self.text, self.note) if part)
+
+
+def options(document: Document) -> tuple[Option, ...]:
+    """Everything a person can choose under this policy, in the policy's order."""
+    return (
+        *(_transfer(t) for t in document.transfers if t.mechanism == "explicit consent"),
+        *(_mail(m) for m in document.mail_categories),
+        *(_purpose(p) for p in document.purposes if p.optional or p.legal_basis == "consent"),
+    )
+
+
+def option(document: Document, *, kind: str, key: str) -> Option | None:
+    """The option with this kind and key, or None when the policy offers no such choice."""
+    return next((o for o in options(document) if (o.kind, o.key) == (kind, key)), None)
+
+
+def needs_no_choice(document: Document, *, kind: str, key: str) -> bool:
+    """Whether the policy does it without anybody's choice: a contract's purpose, for instance."""
+    if option(document, kind=kind, key=key) is not None:
+        return False
+    if kind == Kind.PURPOSE:
+        return document.purpose(key) is not None
+    return kind == Kind.TRANSFER and document.transfer(key) is not None
+
+
+def _purpose(purpose: Purpose) -> Option:
+    # A yes can't be a default (GDPR 4(11)), whatever the file says.
+    on = purpose.default == "on" and purpose.legal_basis != "consent"
+    return Option(Kind.PURPOSE, purpose.key, purpose.title, purpose.text, on_without_choice=on)
+
+
+def _mail(category: MailCategory) -> Option:
+    return Option(
+        Kind.MAIL,
+        category.key,
+        category.title,
+        category.text,
+        note=category.frequency or "",
+        on_without_choice=category.basis == "opt-out",
+    )
+
+
+def _transfer(transfer: Transfer) -> Option:
+    return Option(
+        Kind.TRANSFER,
+        transfer.key,
+        transfer.title,
+        transfer.ask,
+        note=transfer.declined,
+        withdrawn=transfer.withdrawn,
+    )
