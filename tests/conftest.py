@@ -1,3 +1,7 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share: the browser, a whole running site, published policies."""
 
-pytest_plugins = ["tests.plugins.policies"]
+from importlib.util import find_spec
+
+pytest_plugins = ["tests.plugins.browser", "tests.plugins.live"]
+if find_spec("tests.plugins.policies"):
+    pytest_plugins.append("tests.plugins.policies")

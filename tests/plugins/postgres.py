@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from config import embedded
+from config.programs import private_folder, read_private
 
 PREFIX = "kept-test-"
 BASE = Path("/var/tmp" if os.geteuid() == 0 else tempfile.gettempdir())
@@ -28,7 +29,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Set the environment of the tests; only the process that nobody started starts servers."""
     if "PYTEST_XDIST_WORKER" not in os.environ and not _only_asks(early_config):
         reap_leftovers()
-        folder = embedded.private_folder(Path(tempfile.mkdtemp(prefix=PREFIX, dir=BASE)))
+        folder = private_folder(Path(tempfile.mkdtemp(prefix=PREFIX, dir=BASE)))
         me = psutil.Process()
         owner = {"pid": me.pid, "created": me.create_time()}
         (folder / "owner.json").write_text(json.dumps(owner))
@@ -76,7 +77,7 @@ def reap_leftovers() -> None:
     for folder in BASE.glob(f"{PREFIX}*"):
         if folder.lstat().st_uid != os.geteuid() or folder.is_symlink():
             continue
-        owner = embedded.read_private(folder / "owner.json")
+        owner = read_private(folder / "owner.json")
         with contextlib.suppress(psutil.NoSuchProcess):
             if owner and psutil.Process(owner["pid"]).create_time() == owner["created"]:
                 continue

@@ -1,0 +1,63 @@
+"""The browser of the tests: an installed Chromium, or Playwright's own; none means skip, in CI fail."""
+
+import glob
+import os
+import shutil
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PLAYWRIGHTS = "~/.cache/ms-playwright/chromium-*/chrome-linux*/chrome"
+ARGUMENTS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+REASON = "no Chromium found: install chromium, or run `make test` as root once"
+
+
+def find_chromium() -> str | None:
+    """The path of a Chromium that can be started, or None."""
+    if chosen := os.environ.get("KEPT_CHROMIUM"):
+        return chosen if os.access(chosen, os.X_OK) else None
+    installed = [path for name in NAMES if (path := shutil.which(name))]
+    downloaded = sorted(glob.glob(os.path.expanduser(PLAYWRIGHTS)), reverse=True)
+    return next(iter([*installed, *downloaded]), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last, and all tests of the live site in one xdist worker: it is started once."""
+    for item in items:
+        if "live_site" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("live"))
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip without a browser; let Django work beside Playwright's event loop.
+
+    The loop goes on running in this process after the first browser test, so the permission stays
+    from then on. Other processes never get it.
+    """
+    if item.get_closest_marker("browser") is None:
+        return
+    if find_chromium() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(REASON)
+        pytest.skip(REASON)
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Playwright's launch options with the Chromium found, and without a sandbox as root."""
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return {
+        **browser_type_launch_args,
+        "executable_path": find_chromium(),
+        "args": [*ARGUMENTS, *sandbox],
+    }
