@@ -285,7 +285,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 # --- mail ---------------------------------------------------------------------------------------
 
 _MAIL = mail_server(env, default="" if PRODUCTION else "smtp://localhost:25")
-EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+# Refuses: mail leaves through consent.mail only, which speaks to this relay by itself.
+EMAIL_BACKEND = "consent.mail_backend.GateBackend"
 EMAIL_HOST = _MAIL["EMAIL_HOST"]
 EMAIL_PORT = _MAIL["EMAIL_PORT"]
 EMAIL_HOST_USER = _MAIL["EMAIL_HOST_USER"]
