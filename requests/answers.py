@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.utils import translation
 
 from consent import mail
-from datamap.encryption import decrypt
-from requests import links, rules
+from consent.letter import Letter as Written
+from consent.models import Message, State
+from requests import links, rules, wording
 from requests.models import Letter, Request
 
 
@@ -41,10 +43,9 @@ def post(
 
     Runs in the caller's transaction. Raises `NoAddress`.
     """
-    address = request.subject.email
-    if not address:
-        raise NoAddress
+    address = address_of(request)
     version = rules.version_of(request)
+    zone = version.document.zone
     token = links.mint(request=request, now=now)
     with translation.override(request.language):
         message = mail.post(
@@ -52,14 +53,11 @@ def post(
             template=template,
             context={
                 "name": request.name,
-                "received_at": request.received_at,
-                "due_at": request.due_at,
-                "undo_until": request.undo_until,
-                "can_undo": bool(request.undo_until and request.undo_until > now),
+                "due_on": wording.day(request.due_at, zone),
+                "undo_until": _undo_until(request, now=now, zone=zone),
                 "status_url": links.address(token),
-                "copies_notice": rules.copies_notice(),
-                "controller": version.document.controller,
-                "zone": version.document.site.time_zone,
+                "copies_notice": wording.copies_notice(),
+                "answers": version.document.controller.answers,
                 **(context or {}),
             },
             address=address,
@@ -68,7 +66,7 @@ def post(
             language=request.language,
             held=held,
         )
-        text = decrypt(message.body)
+        text = Written.unseal(bytes(message.sealed or b"")).body
         Letter.objects.create(
             request=request,
             message_id=message.pk,
@@ -80,6 +78,29 @@ def post(
     return Posted(message.pk, token)
 
 
+def drop(*, message_id: UUID, now: datetime) -> None:
+    """Throw a held mail away unsent: what it tells will not happen."""
+    Message.objects.filter(pk=message_id, state=State.HELD).update(
+        state=State.REFUSED, sealed=None, ended_at=now
+    )
+
+
+def address_of(request: Request) -> str:
+    """The person's proved address, or the one their account logs in with. Raises `NoAddress`."""
+    user = getattr(request.subject, "user", None)
+    address = request.subject.email or (user.email if user is not None else None)
+    if not address:
+        raise NoAddress
+    return address
+
+
 def says_copies_may_remain(text: str) -> bool:
     """Whether the finished text carries the notice, however its lines are broken (WC-7)."""
-    return " ".join(rules.copies_notice().split()) in " ".join(text.split())
+    return " ".join(wording.copies_notice().split()) in " ".join(text.split())
+
+
+def _undo_until(request: Request, *, now: datetime, zone: ZoneInfo) -> str:
+    """When the undo window ends; empty when there is none (left)."""
+    if request.undo_until is None or request.undo_until <= now:
+        return ""
+    return wording.moment(request.undo_until, zone)

@@ -8,9 +8,10 @@ from typing import Final
 
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from requests.models import Request
+from requests.wording import masked, span
 
 S = Request.State
 UNDECIDED: Final = (S.RECEIVED, S.VERIFYING, S.IN_REVIEW)
@@ -121,12 +122,6 @@ def person(request: Request) -> str:
     return _("(erased)") if request.subject.erased_at else _("(no address)")
 
 
-def masked(address: str) -> str:
-    """j•••@example.com"""
-    local, _at, domain = address.rpartition("@")
-    return f"{local[:1]}•••@{domain}"
-
-
 def reader(request: Request) -> str:
     """The name of whoever took it, empty when nobody did."""
     if request.claimed_by is None:
@@ -149,15 +144,3 @@ def clock(*, request: Request, now: datetime) -> Clock:
         return Clock(100, "late", _("%(time)s late") % {"time": span(-left)})
     state = "soon" if left < SOON else ""
     return Clock(percent, state, _("%(time)s left") % {"time": span(left)})
-
-
-def span(length: timedelta) -> str:
-    """A length of time in its largest fitting unit: 6 days, 5 hours, 3 minutes."""
-    if length >= timedelta(days=2):
-        n = length.days
-        return ngettext("%(n)d day", "%(n)d days", n) % {"n": n}
-    if length >= timedelta(hours=2):
-        n = int(length.total_seconds() // 3600)
-        return ngettext("%(n)d hour", "%(n)d hours", n) % {"n": n}
-    n = max(1, int(length.total_seconds() // 60))
-    return ngettext("%(n)d minute", "%(n)d minutes", n) % {"n": n}

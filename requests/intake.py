@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from django.db import transaction
 from django.utils import translation
 
 from audit.log import Actor, record
+from consent import ledger
+from consent.ledger import Shown
 from datamap.models import Subject
 from policy import current
 from requests import answers, review, rules
 from requests.models import OPEN, Request, RequestEvent
+
+POINT: Final = "deletion-request"
 
 
 class NoSuchPerson(Exception):
@@ -19,16 +24,24 @@ class NoSuchPerson(Exception):
 
 
 def open_deletion(
-    *, subject: Subject, actor: Actor, now: datetime, received_at: datetime | None = None
+    *,
+    subject: Subject,
+    actor: Actor,
+    now: datetime,
+    received_at: datetime | None = None,
+    shown: Shown | None = None,
 ) -> tuple[Request, str]:
     """Open a verified person's request to delete everything about them (GDPR 17).
 
-    The caller has made sure who asks (session and recent re-authentication). Returns the request
-    and the token of its status page. Asked twice, the open request comes back with an empty token:
-    there is never a second one. Raises `NoSuchPerson` once the person is erased.
+    The caller has made sure who asks (session and recent re-authentication). received_at: when it
+    arrived, if that was before `now`. shown: the words on the page, for the ledger.
+
+    Returns the request and the token of its status page. Asked twice, the open request comes back
+    with an empty token: there is never a second one. Raises `NoSuchPerson` once the person is
+    erased, `answers.NoAddress`.
     """
     with transaction.atomic():
-        held = Subject.objects.select_for_update(no_key=True).get(pk=subject.pk)
+        held = Subject.objects.select_for_update().get(pk=subject.pk)
         if held.erased_at is not None:
             raise NoSuchPerson
         already = Request.objects.filter(
@@ -37,6 +50,10 @@ def open_deletion(
         if already is not None:
             return already, ""
         request = _store(subject=held, now=now, received_at=received_at or now)
+        if shown is not None and current.fresh(now).document.collection_point(POINT) is not None:
+            ledger.submit(
+                subject_id=held.pk, point=POINT, fields=(), shown=shown, actor=actor, now=now
+            )
         record(
             actor=actor,
             verb="requests.received",

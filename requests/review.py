@@ -1,7 +1,8 @@
 """The desk: reviewers take a request, approve it or deny it with a reason; people withdraw theirs.
 
-Every function locks the person's row first and the request second, so that two people who decide
-at the same instant do so one after the other, and the second learns what the first did.
+Every function locks the people's rows first and the request second, the order in which an erasure
+ends too. So two people who decide at the same instant do so one after the other, and the second
+learns what the first did.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from datamap.models import Subject
 from requests import answers, rules, state
 from requests.models import Approval, Request, RequestEvent
 from retention import erase
+from retention.models import Erasure
 
 LONGEST_REASON: Final = 4000
+REASON: Final = "request"  # of the erasure
 S = Request.State
 Step = RequestEvent.Step
 
@@ -52,7 +55,7 @@ def claim(*, request_id: UUID, reviewer: User, now: datetime) -> Request:
 
     Raises `OwnRequest`, `AlreadyClaimed`, `state.WrongState`.
     """
-    with _held(request_id) as request:
+    with _held(request_id, reviewer) as request:
         _refuse_own(request, reviewer)
         _require(request, S.IN_REVIEW, wanted="claimed")
         if request.claimed_by_id == reviewer.subject_id:
@@ -69,7 +72,7 @@ def claim(*, request_id: UUID, reviewer: User, now: datetime) -> Request:
 
 def release(*, request_id: UUID, reviewer: User, now: datetime) -> Request:
     """Give a request back that one has taken. Raises `AlreadyClaimed` when it is another's."""
-    with _held(request_id) as request:
+    with _held(request_id, reviewer) as request:
         if request.claimed_by_id not in (None, reviewer.subject_id):
             raise AlreadyClaimed
         Request.objects.filter(pk=request.pk).update(claimed_by=None, claimed_at=None)
@@ -83,7 +86,7 @@ def approve(*, request_id: UUID, reviewer: User, now: datetime) -> Request:
 
     Raises `OwnRequest`, `AlreadyApproved`, `state.WrongState`.
     """
-    with _held(request_id) as request:
+    with _held(request_id, reviewer) as request:
         _refuse_own(request, reviewer)
         _require(request, S.IN_REVIEW, wanted=S.APPROVED)
         _given, new = Approval.objects.get_or_create(
@@ -120,7 +123,7 @@ def deny(*, request_id: UUID, reviewer: User, reason: str, now: datetime) -> Req
     Raises `OwnRequest`, `ReasonMissing`, `state.WrongState`.
     """
     reason = _reason(reason)
-    with _held(request_id) as request:
+    with _held(request_id, reviewer) as request:
         _refuse_own(request, reviewer)
         state.move(
             request_id=request.pk,
@@ -145,7 +148,7 @@ def extend(*, request_id: UUID, reviewer: User, reason: str, now: datetime) -> R
     Raises `OwnRequest`, `ReasonMissing`, `TooLate` (over, taken, or none allowed: GDPR 12(3)).
     """
     reason = _reason(reason)
-    with _held(request_id) as request:
+    with _held(request_id, reviewer) as request:
         _refuse_own(request, reviewer)
         _require(request, S.IN_REVIEW, wanted="extended")
         document = rules.version_of(request).document
@@ -173,17 +176,28 @@ def withdraw(*, request_id: UUID, actor: Actor, now: datetime) -> Request:
     with _held(request_id) as request:
         if request.state == S.IN_PROGRESS:
             raise TooLate
-        if request.erasure_id is not None and request.state == S.APPROVED:
-            try:
-                erase.cancel(erasure_id=request.erasure_id, actor=actor, now=now)
-            except erase.CannotCancel:
-                raise TooLate from None
+        # Moved before the erasure is cancelled: `fulfil` sets an approved request's erasure off
+        # again when somebody else cancels it.
         state.move(request_id=request.pk, to=S.WITHDRAWN, closed_at=now)
+        if request.erasure is not None:
+            _call_off(request.erasure, actor=actor, now=now)
+        if request.answer_id is not None:
+            answers.drop(message_id=request.answer_id, now=now)
         _tell(request, Step.WITHDRAWN, now)
         _record(request, actor, "requests.withdrawn", now)
         request.refresh_from_db()
         answers.post(request=request, template="deletion_withdrawn", now=now)
         return request
+
+
+def _call_off(erasure: Erasure, *, actor: Actor, now: datetime) -> None:
+    """Cancel what the approval set off. What another reason set off is not the person's to stop."""
+    if erasure.reason != REASON:
+        raise TooLate
+    try:
+        erase.cancel(erasure_id=erasure.pk, actor=actor, now=now)
+    except erase.AlreadyBegun:
+        raise TooLate from None
 
 
 def _set_off(request: Request, *, actor: Actor, now: datetime) -> None:
@@ -192,7 +206,7 @@ def _set_off(request: Request, *, actor: Actor, now: datetime) -> None:
     undo_until = rules.undo_until(document=document, kind=request.kind, decided_at=now)
     erasure = erase.start(
         subject_id=request.subject_id,
-        reason="request",
+        reason=REASON,
         actor=actor,
         now=now,
         due_at=undo_until,
@@ -214,11 +228,14 @@ def _set_off(request: Request, *, actor: Actor, now: datetime) -> None:
 
 
 @contextmanager
-def _held(request_id: UUID) -> Iterator[Request]:
-    """The request, with the person's row and its own locked in this order."""
+def _held(request_id: UUID, reviewer: User | None = None) -> Iterator[Request]:
+    """The request under its lock. The rows of person and reviewer are locked before it and in one
+    order, or two reviewers who decide on each other's request would wait for one another.
+    """
     with transaction.atomic():
         subject_id = Request.objects.values_list("subject_id", flat=True).get(pk=request_id)
-        Subject.objects.select_for_update(no_key=True).get(pk=subject_id)
+        involved = {subject_id, reviewer.subject_id} if reviewer is not None else {subject_id}
+        list(Subject.objects.select_for_update().filter(pk__in=involved).order_by("pk"))
         yield Request.objects.select_for_update().get(pk=request_id)
 
 

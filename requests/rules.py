@@ -9,8 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from django.utils.translation import gettext as _
-
 from policy import current
 from policy.document import Document, RequestRule
 from policy.models import PolicyVersion
@@ -62,12 +60,3 @@ def undo_until(*, document: Document, kind: str, decided_at: datetime) -> dateti
 def end_of(period: Period, *, start: datetime, document: Document) -> datetime:
     """The end of a period in the operator's zone and with their holidays."""
     return period.after(start, zone=document.zone, holidays=document.site.holidays)
-
-
-def copies_notice() -> str:
-    """What people are told about copies nobody here controls, in the active language (WC-7)."""
-    return _(
-        "Copies of what you published may remain elsewhere: in the caches of search engines, in "
-        "web archives, and with people who saved them. We can't delete those. Our own pages tell "
-        "search engines and archives not to keep copies."
-    )
