@@ -1,0 +1,269 @@
+"""Tables of how data ends: ticks, sweeps, erasures with their steps, tombstones, child cases."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from audit.models import AuditEntry
+from datamap.models import Subject, new_id
+
+
+class Tick(models.Model):
+    """When a recurring job is due next. Claimed by a conditional update, so several beats are safe.
+
+    A worker that dies leaves `lease_until` behind; afterwards the job can be claimed again.
+    """
+
+    name = models.CharField(max_length=60, primary_key=True)
+    due_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    claim = models.UUIDField(null=True)
+    done_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SweepRun(models.Model):
+    """One pass over the rules of the policy; several may run at the same time."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", _("running")
+        PAUSED = "paused", _("out of time, goes on")
+        DONE = "done", _("done")
+        FAILED = "failed", _("done with errors")
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    dry_run = models.BooleanField(default=False)
+    only = models.CharField(max_length=100, blank=True, help_text=_("One holding, or all."))
+    policy_digest = models.CharField(max_length=64)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["-started_at"], name="retention_run_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M} {self.state}"
+
+
+class SweepStep(models.Model):
+    """What one run did for one rule. Counts grow in the transactions of the chunks themselves.
+
+    since, until: the clock values that are due, both included; `since` null means from the start.
+    rows: rows of the holding treated, or in a dry run, that would be.
+    with_them: rows of other tables that went with them.
+    oldest: earliest clock value found, from which the lag is told.
+    longest_ms: longest transaction, in milliseconds.
+    error: why nothing was done, in words, or the class of an exception; never its text.
+    """
+
+    run = models.ForeignKey(SweepRun, on_delete=models.CASCADE, related_name="steps")
+    holding = models.CharField(max_length=100)
+    clock = models.CharField(max_length=60)
+    action = models.CharField(max_length=10)
+    rule_digest = models.CharField(max_length=64)
+    policy_digest = models.CharField(max_length=64)
+    since = models.DateTimeField(null=True)
+    until = models.DateTimeField()
+    rows = models.BigIntegerField(default=0)
+    with_them = models.BigIntegerField(default=0)
+    chunks = models.PositiveIntegerField(default=0)
+    longest_ms = models.PositiveIntegerField(default=0)
+    oldest = models.DateTimeField(null=True)
+    error = models.CharField(max_length=300, blank=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "holding", "clock", "action", "until"],
+                name="retention_step_once_per_run",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.holding} {self.clock}: {self.rows}"
+
+
+class Erasure(models.Model):
+    """A person whose data has to go: why, from when, by when, and how far it is.
+
+    reason: a short key such as `request`, `child`, `period`.
+    due_at: when it may begin; until then it can be cancelled (the undo window).
+    deadline: by when it must be done, if a promise says so.
+    claim, lease_until: which worker has it, and until when nobody else may take it.
+    attempts: rounds that did not end in a clean verification.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        RUNNING = "running", _("under way")
+        VERIFYING = "verifying", _("being verified")
+        DONE = "done", _("done")
+        CANCELLED = "cancelled", _("cancelled")
+
+    OPEN = (State.WAITING, State.RUNNING, State.VERIFYING)
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="erasures")
+    reason = models.CharField(max_length=40)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    asked_by_kind = models.CharField(max_length=10, choices=AuditEntry.ActorKind.choices)
+    asked_by = models.UUIDField(null=True)
+    asked_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    deadline = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    claim = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject"],
+                condition=Q(state__in=["waiting", "running", "verifying"]),
+                name="retention_erasure_one_open",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "running", "verifying"], finished_at=None)
+                | Q(state__in=["done", "cancelled"], finished_at__isnull=False),
+                name="retention_erasure_finished_has_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["waiting"]) | Q(started_at=None),
+                name="retention_erasure_waiting_not_started",
+            ),
+            models.CheckConstraint(
+                condition=Q(deadline=None) | Q(deadline__gte=F("asked_at")),
+                name="retention_erasure_deadline_ahead",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state__in=["waiting", "running", "verifying"]),
+                name="retention_erasure_due",
+            ),
+            models.Index(fields=["finished_at"], name="retention_erasure_finished"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.state}"
+
+
+class ErasureStep(models.Model):
+    """What one erasure took from one holding; `rows` grows in the removing transactions."""
+
+    erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="steps")
+    holding = models.CharField(max_length=100)
+    position = models.PositiveIntegerField()
+    rows = models.BigIntegerField(default=0)
+    done = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["erasure", "holding"], name="retention_erasure_step_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.holding}: {self.rows}"
+
+
+class Tombstone(models.Model):
+    """What is left of an erased person: a random id, when, why, how many rows of each holding."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    subject_id = models.UUIDField(db_index=True)
+    erasure_id = models.UUIDField(unique=True)
+    at = models.DateTimeField(db_index=True)
+    reason = models.CharField(max_length=40)
+    rows = models.JSONField(default=dict, help_text=_("Holding and how many rows it lost."))
+
+    def __str__(self) -> str:
+        return f"{self.subject_id} {self.at:%Y-%m-%d}"
+
+
+class ChildCase(models.Model):
+    """Somebody turned out to be a child: from the knowledge to the release or the erasure.
+
+    arrived_at: when the knowledge reached us, whoever read it later; all limits count from it.
+    contest_until: until then the person can say that it is a mistake.
+    erase_by: when everything must be gone, unless the case is released.
+    statement: what the person wrote, encrypted.
+    """
+
+    class State(models.TextChoices):
+        CONTEST = "contest", _("locked, may be contested")
+        CONTESTED = "contested", _("contested, waits for a decision")
+        RELEASED = "released", _("released")
+        ERASING = "erasing", _("being erased")
+        ERASED = "erased", _("erased")
+
+    class Ground(models.TextChoices):
+        NO_CHILD = "no-child", _("not a child")
+        PARENT = "parent", _("a parent's consent was verified")
+
+    OPEN = (State.CONTEST, State.CONTESTED, State.ERASING)
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    reference = models.CharField(max_length=32, unique=True, editable=False)
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="child_cases")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.CONTEST)
+    arrived_at = models.DateTimeField()
+    learned_at = models.DateTimeField()
+    locked_at = models.DateTimeField()
+    contest_until = models.DateTimeField()
+    erase_by = models.DateTimeField()
+    token_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)
+    statement = models.BinaryField(null=True)
+    contested_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.UUIDField(null=True)
+    ground = models.CharField(max_length=10, choices=Ground.choices, blank=True)
+    decision = models.CharField(max_length=500, blank=True, help_text=_("The reason, in words."))
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject"],
+                condition=Q(state__in=["contest", "contested", "erasing"]),
+                name="retention_child_one_open",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["contest", "contested", "erasing"], closed_at=None)
+                | Q(state__in=["released", "erased"], closed_at__isnull=False),
+                name="retention_child_closed_has_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="released")
+                | Q(decided_by__isnull=False, decided_at__isnull=False, ground__gt=""),
+                name="retention_child_release_decided",
+            ),
+            models.CheckConstraint(
+                condition=Q(arrived_at__lte=F("learned_at")),
+                name="retention_child_arrived_first",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["contest_until"],
+                condition=Q(state="contest"),
+                name="retention_child_contest_ends",
+            ),
+            models.Index(fields=["closed_at"], name="retention_child_closed"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
