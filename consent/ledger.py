@@ -114,9 +114,11 @@ def decide(
     with transaction.atomic():
         _lock(subject_id, lessens=decision in _NO)
         version = current.fresh(now)
-        if kind in CHOSEN and option(version.document, kind=kind, key=key) is None:
-            raise UnknownChoice(kind=kind, key=key)
         standing = _standing(subject_id, kind, key)
+        offered = kind not in CHOSEN or option(version.document, kind=kind, key=key) is not None
+        # What stands from an earlier policy can be taken back, though it is offered no more.
+        if not offered and not (standing and decision in _NO):
+            raise UnknownChoice(kind=kind, key=key)
         seen = words.store(text=shown.text, locale=shown.locale)
         if standing is not None and _is_same(standing, decision, seen, version):
             return standing.event

@@ -113,6 +113,14 @@ def release(message_id: UUID, now: datetime) -> bool:
     return True
 
 
+def text_of(message: Message) -> str:
+    """Subject line and body as they will leave; empty once the words are dropped."""
+    if message.sealed is None:
+        return ""
+    words = letter.Letter.unseal(bytes(message.sealed))
+    return f"{words.subject}\n\n{words.body}"
+
+
 def token_hash(token: str) -> str:
     """What a refusal link's token is stored as."""
     return hashlib.sha256(token.encode()).hexdigest()

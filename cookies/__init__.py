@@ -1,0 +1,1 @@
+"""What browsers may keep: inventory, banner, visitor choices, gate, signals, scanner, visit log."""
