@@ -1,0 +1,3 @@
+"""People with an account: users, profiles and who sees them, age, guardians, invitations,
+connections, sessions, staff roles, undertakings, two-person approval.
+"""

@@ -2,10 +2,17 @@
 connections, sessions, staff roles, undertakings, two-person approval.
 """
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
+    """Listens to what allauth tells."""
+
     name = "accounts"
     verbose_name = "Accounts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        import_module("accounts.receivers")

@@ -85,7 +85,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     subject = models.OneToOneField(Subject, on_delete=models.PROTECT, related_name="user")
-    email = models.CharField(_("e-mail address"), max_length=LONGEST)
+    email = models.CharField(_("e-mail address"), max_length=LONGEST, unique=True)
     first_name = models.CharField(_("first name"), max_length=100, blank=True)
     last_name = models.CharField(_("last name"), max_length=100, blank=True)
     is_active = models.BooleanField(default=True)
@@ -110,7 +110,6 @@ class User(AbstractBaseUser, PermissionsMixin):
             ),
         ]
         indexes = [
-            models.Index(fields=["email"], name="accounts_user_email"),
             models.Index(fields=["date_joined"], name="accounts_user_joined"),
             models.Index(
                 fields=["unconfirmed_since"],

@@ -19,6 +19,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 
 from audit.models import StaffAccess
 
@@ -94,7 +95,9 @@ def staff_page(permission: str) -> Callable[[View[P]], View[P]]:
             if state == "missing":
                 return redirect("mfa_activate_totp")
             if state == "unproved":
-                return redirect_to_login(request.get_full_path())
+                # Logged in by password alone: the log-in page would send them straight back.
+                login_url = reverse("mfa_reauthenticate")
+                return redirect_to_login(request.get_full_path(), login_url=login_url)
             return view(request, *args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]  # read by the matrix test

@@ -1,0 +1,117 @@
+"""Where allauth meets our rooms: mail through the gate, locked people, one spelling of addresses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account import signals as allauth_signals
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
+from allauth.mfa.adapter import DefaultMFAAdapter
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import get_language
+
+from accounts.models import User
+from accounts.registration import absolute, confirm_address
+from consent.mail import post
+from datamap import encryption
+from datamap.email import normalise_email
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """allauth's account pages, on our terms."""
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Every mail of allauth's: our own words, category account, through the gate.
+
+        `account/email/password_changed` → `templates/mail/account_password_changed.txt`. Only
+        links and times go along; addresses of visitors' machines stay out of mail.
+        """
+        user = context.get("user")
+        links = {k: v for k, v in context.items() if k.endswith("_url") or k == "timestamp"}
+        post(
+            category="account",
+            template=f"account_{template_prefix.rpartition('/')[2]}",
+            context={
+                "login_url": absolute(reverse("account_login")),
+                "password_reset_url": absolute(reverse("account_reset_password")),
+                "devices_url": absolute(reverse("accounts:devices")),
+                **links,
+            },
+            address=email,
+            subject_id=user.subject_id if isinstance(user, User) else None,
+            now=timezone.now(),
+            language=get_language() or "en",
+        )
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: Any,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Tell the owner of a change to how they log in, always."""
+        self.send_mail(
+            template_prefix,
+            email or user.email,
+            {**(context or {}), "user": user, "timestamp": timezone.now()},
+        )
+
+    def clean_email(self, email: str) -> str:
+        """One spelling everywhere. Raises `ValidationError`."""
+        return normalise_email(email)
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Prove an address; False shows that it can't be."""
+        if not confirm_address(email_address=email_address, now=timezone.now()):
+            template = "account/messages/email_confirmation_failed.txt"
+            self.add_message(request, messages.ERROR, template, {"email": email_address.email})
+            return False
+        allauth_signals.email_confirmed.send(
+            sender=EmailAddress, request=request, email_address=email_address
+        )
+        template = "account/messages/email_confirmed.txt"
+        self.add_message(request, messages.SUCCESS, template, {"email": email_address.email})
+        return True
+
+    def pre_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse | None:
+        """Locked people stay outside, with a page that says why; they proved the password."""
+        if user.subject.locked or not user.is_active:
+            return self.respond_user_inactive(request, user)
+        return None
+
+    def respond_user_inactive(self, request: HttpRequest, user: Any) -> HttpResponse:
+        """The page for locked people."""
+        return redirect("accounts:locked")
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """allauth's own sign-up stays closed: ours asks for the age first."""
+        return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The connecting address, for rate limits; who runs a proxy sets allauth's trust."""
+        try:
+            return super().get_client_ip(request)
+        except PermissionDenied:
+            return "0.0.0.0"  # noqa: S104  a unix socket has no address; one shared limit
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    """Secrets of second factors are encrypted at rest."""
+
+    def encrypt(self, text: str) -> str:
+        return encryption.encrypt(text).decode("ascii")
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return encryption.decrypt(encrypted_text.encode("ascii"))
+
+    def get_totp_issuer(self) -> str:
+        """The name an authenticator app shows: the site's host."""
+        return str(settings.SITE_URL.partition("//")[2])

@@ -1,0 +1,225 @@
+"""Ages: reading a birth date, learning one later, knowing of a child, coming of age.
+
+The danger here is time between knowing of a child and acting: so whoever learns of one locks the
+person, ends their sessions and tells the higher rooms in one transaction. What follows (the
+window to contest, erasure) is `retention.children`.
+
+Days are counted in the operator's time zone. Somebody born on 29 February is a year older on
+1 March in years without that day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts import signals
+from accounts.models import AgeVerdict, User
+from accounts.sessions import end_all
+from audit.log import SYSTEM, Actor, record, record_many
+from audit.models import AuditEntry
+from datamap.models import Subject
+from policy import current
+from policy.document import Age, Document
+from policy.models import PolicyVersion
+
+OLDEST = 120  # years; nobody alive was born earlier
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a birth date or a report meant. child: under the limit, so locked now."""
+
+    child: bool
+    minor: bool
+
+
+def age_on(born: date, day: date) -> int:
+    """Completed years on that day; 29 February counts from 1 March in common years."""
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def today(document: Document, now: datetime) -> date:
+    """The calendar day at the operator's."""
+    return now.astimezone(document.zone).date()
+
+
+def limit(age: Age) -> int:
+    """Under this age somebody is a child we may not hold: the youngest age, or where the policy
+    states none, the age under which knowledge acts (16 CFR 312.2).
+    """
+    return age.child_under if age.youngest is None else age.youngest
+
+
+def parse_birth_date(day: str, month: str, year: str, now: datetime) -> date:
+    """The date three free entries name, judged on `now`'s own calendar day.
+
+    Raises `ValidationError` by field (`day`, `month`, `year`) in words for the person.
+    """
+    wrong: dict[str, str] = {}
+    numbers = {
+        "day": _number(day, 1, 31),
+        "month": _number(month, 1, 12),
+        "year": _number(year, 1, 9999),
+    }
+    if numbers["day"] is None:
+        wrong["day"] = _("Write the day as a number from 1 to 31.")
+    if numbers["month"] is None:
+        wrong["month"] = _("Write the month as a number from 1 to 12.")
+    if numbers["year"] is None or len(year.strip()) != 4:
+        wrong["year"] = _("Write the year with four digits.")
+    if wrong:
+        raise ValidationError(wrong)
+    try:
+        born = date(numbers["year"] or 0, numbers["month"] or 0, numbers["day"] or 0)
+    except ValueError:
+        raise ValidationError({"day": _("This month does not have that day.")}) from None
+    if born > now.date():
+        raise ValidationError({"year": _("This day is still to come.")})
+    if age_on(born, now.date()) > OLDEST:
+        raise ValidationError({"year": _("This is too long ago. Look at the year again.")})
+    return born
+
+
+def learn_birth_date(
+    *,
+    subject: Subject,
+    born_on: date,
+    source: str,
+    actor: Actor,
+    now: datetime,
+    arrived_at: datetime | None = None,
+) -> Learned:
+    """Take note of a birth date that is not from the age screen, replacing what was known.
+
+    source: one of `AgeVerdict.Source`. arrived_at: when the knowledge reached us, by default now.
+    A child is locked in this transaction; then the rooms above hear `child_learned`.
+    Raises `policy.current.NoPolicy`.
+    """
+    with transaction.atomic():
+        held = Subject.objects.select_for_update(no_key=True).get(pk=subject.pk)
+        version = current.fresh(now)
+        age = version.document.age
+        years = age_on(born_on, today(version.document, now))
+        learned = Learned(child=years < limit(age), minor=years < age.minor_until)
+        AgeVerdict.objects.update_or_create(
+            subject=held,
+            defaults={
+                "born_on": born_on,
+                "source": source,
+                "corrected_at": now,
+                "minor": learned.minor,
+            },
+            create_defaults={
+                "born_on": born_on,
+                "source": source,
+                "corrected_at": now,
+                "minor": learned.minor,
+                "policy_digest": version.digest,
+            },
+        )
+        held.minor = learned.minor
+        held.save(update_fields=["minor"])
+        record(
+            actor=actor,
+            verb="accounts.birth-date-learned",
+            now=now,
+            object=held,
+            subject_id=held.pk,
+            facts={"source": source, "child": learned.child, "minor": learned.minor},
+        )
+        if learned.child:
+            _lock(held, source=source, actor=actor, now=now, arrived_at=arrived_at or now)
+    return learned
+
+
+def report_child(
+    *, subject: Subject, source: str, actor: Actor, now: datetime, arrived_at: datetime
+) -> None:
+    """Act on a report that this person is a child, whose birth date nobody told.
+
+    source: who said so, a short key for the log. arrived_at: when the report reached us, from
+    which the promise's limits count.
+    """
+    with transaction.atomic():
+        held = Subject.objects.select_for_update(no_key=True).get(pk=subject.pk)
+        _lock(held, source=source, actor=actor, now=now, arrived_at=arrived_at)
+
+
+def come_of_age(*, now: datetime) -> int:
+    """End the private defaults of everybody whose birthday came; how many. One statement each for
+    flag and log, whatever the number of people.
+    """
+    with transaction.atomic():
+        version = current.fresh(now)
+        born_until = _years_before(today(version.document, now), version.document.age.minor_until)
+        grown = list(
+            Subject.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+            .filter(minor=True, locked=False, age_verdict__born_on__lte=born_until)
+            .values_list("pk", flat=True)
+        )
+        Subject.objects.filter(pk__in=grown).update(minor=False)
+        record_many([_came_of_age(subject_id, now) for subject_id in grown])
+    return len(grown)
+
+
+def version_at(instant: datetime) -> PolicyVersion | None:
+    """The version that was in force then: the newest of those in effect, published by then."""
+    rows = PolicyVersion.objects.filter(effective_at__lte=instant)
+    return rows.order_by("-number").first()
+
+
+def _number(text: str, least: int, most: int) -> int | None:
+    text = text.strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 4):
+        return None
+    return int(text) if least <= int(text) <= most else None
+
+
+def _years_before(day: date, years: int) -> date:
+    """The latest birth date of somebody who has completed these years on `day`."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:  # today is 29 February, that year had none: born on 1 March is too late
+        return date(day.year - years, 2, 28)
+
+
+def _lock(
+    subject: Subject, *, source: str, actor: Actor, now: datetime, arrived_at: datetime
+) -> None:
+    """Lock, restrict, end sessions, log, tell; in the caller's transaction."""
+    Subject.objects.filter(pk=subject.pk).update(locked=True, restricted=True)
+    user = User.objects.filter(subject=subject).only("pk").first()
+    ended = end_all(user_id=user.pk, now=now) if user else 0
+    record(
+        actor=actor,
+        verb="accounts.child-learned",
+        now=now,
+        object=subject,
+        subject_id=subject.pk,
+        facts={
+            "source": source,
+            "arrived_at": arrived_at.isoformat(),
+            "sessions_ended": ended,
+            "locked_before": subject.locked,
+        },
+    )
+    signals.child_learned.send(
+        sender=Subject, subject_id=subject.pk, arrived_at=arrived_at, now=now
+    )
+
+
+def _came_of_age(subject_id: UUID, now: datetime) -> AuditEntry:
+    return AuditEntry(
+        at=now,
+        actor_kind=SYSTEM.kind,
+        verb="accounts.came-of-age",
+        object_type=Subject._meta.label_lower,
+        object_id=str(subject_id),
+        subject_id=subject_id,
+    )

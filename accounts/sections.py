@@ -1,0 +1,34 @@
+"""This room's pages on the privacy centre and the staff console."""
+
+from django.utils.translation import gettext_lazy as _
+
+from audit.access import Section, add_to_privacy_centre, add_to_staff_console
+
+add_to_privacy_centre(
+    Section(
+        key="accounts.devices",
+        title=_("Devices"),
+        text=_("Where you are logged in. Log out any browser from here."),
+        url="accounts:devices",
+        order=60,
+    )
+)
+add_to_privacy_centre(
+    Section(
+        key="accounts.birth_date",
+        title=_("Date of birth"),
+        text=_("See the date we hold, and correct it."),
+        url="accounts:birth_date",
+        order=70,
+    )
+)
+add_to_staff_console(
+    Section(
+        key="accounts.report_child",
+        title=_("Report a child's account"),
+        text=_("Somebody told us that an account is a child's: lock it and start the clock."),
+        url="accounts:report_child",
+        permission="accounts.report_child",
+        order=40,
+    )
+)

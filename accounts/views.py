@@ -1,0 +1,260 @@
+"""Pages: the age screen, sign-up, one's birth date, one's devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from allauth.account.decorators import reauthentication_required
+from allauth.core import ratelimit
+from allauth.decorators import rate_limit
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import screen
+from accounts.age import learn_birth_date
+from accounts.forms import BirthDateForm, SignupForm
+from accounts.models import AgeVerdict, User
+from accounts.registration import (
+    Application,
+    NotOldEnough,
+    PassOutdated,
+    TransferDeclined,
+    register,
+)
+from accounts.screen import AgePass, Judgement
+from accounts.sessions import digest, end_all, end_one
+from audit.access import personal
+from audit.log import person
+from policy import current
+from policy.document import Document, Transfer
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def before_sign_up(view: View[P]) -> View[P]:
+    """Pages on the way to an account: not for people who have one, not without a policy."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return redirect(settings.LOGIN_REDIRECT_URL)
+        try:
+            document = current.document()
+        except current.NoPolicy:
+            return render(request, "accounts/closed.html", status=503)
+        if document.collection_point("signup") is None:
+            return render(request, "accounts/closed.html", status=503)
+        if screen.needed(document) and screen.is_blocked(request):
+            return _refused(request, document)
+        return view(request, *args, **kwargs)
+
+    return personal(guarded)
+
+
+@rate_limit(action="age")
+@before_sign_up
+@require_http_methods(["GET", "HEAD", "POST"])
+def age(request: HttpRequest) -> HttpResponse:
+    """The neutral age screen."""
+    now = timezone.now()
+    version = current.in_force(now)
+    document = version.document
+    if not screen.needed(document):
+        return redirect("accounts:signup")
+    form = BirthDateForm(request.POST or None, now=now.astimezone(document.zone))
+    if not (form.is_valid() and form.born_on):
+        point = document.collection_point("age-screen")
+        return render(request, "accounts/age.html", {"form": form, "point": point})
+    judged = screen.judge(form.born_on, document=document, now=now)
+    if judged is Judgement.TOO_YOUNG:
+        return _refused(request, document)
+    advise = judged is Judgement.MINOR and document.age.minors_advice
+    response = redirect("accounts:age_advice" if advise else "accounts:signup")
+    age_pass = AgePass(born_on=form.born_on, passed_at=now, policy_digest=version.digest)
+    screen.remember_pass(response, age_pass, now=now)
+    return response
+
+
+@before_sign_up
+@require_GET
+def age_advice(request: HttpRequest) -> HttpResponse:
+    """The policy's advice to minors, before anything else is asked (WC-16)."""
+    now = timezone.now()
+    document = current.document(now)
+    age_pass = screen.pass_of(request, now=now)
+    if age_pass is None or not document.age.minors_advice:
+        return redirect("accounts:signup")
+    context = {"advice": document.age.minors_advice}
+    response = render(request, "accounts/age_advice.html", context)
+    screen.remember_pass(response, age_pass.advised(now), now=now)
+    return response
+
+
+@rate_limit(action="signup")
+@sensitive_post_parameters("password")
+@before_sign_up
+@require_http_methods(["GET", "HEAD", "POST"])
+def signup(request: HttpRequest) -> HttpResponse:
+    """The last step: names, address, password, and what has to be asked by itself."""
+    now = timezone.now()
+    document = current.document(now)
+    age_pass = screen.pass_of(request, now=now)
+    if (elsewhere := _before_form(request, document, age_pass, now)) is not None:
+        return elsewhere
+    judged = screen.judge(age_pass.born_on, document=document, now=now) if age_pass else None
+    is_minor = judged is Judgement.MINOR
+    form = SignupForm(request.POST or None, document=document, minor=is_minor)
+    if form.is_bound and (transfer := form.declined()):
+        return _declined(request, transfer)
+    if not form.is_valid():
+        return render(request, "accounts/signup.html", {"form": form, "point": form.point})
+    return _register(request, form, age_pass, now)
+
+
+@require_GET
+@personal
+def locked(request: HttpRequest) -> HttpResponse:
+    """Why somebody with the right password does not get in."""
+    return render(request, "accounts/locked.html")
+
+
+@login_required
+@reauthentication_required
+@personal
+@require_http_methods(["GET", "HEAD", "POST"])
+def birth_date(request: HttpRequest) -> HttpResponse:
+    """See and correct one's date of birth (GDPR 16)."""
+    now, user = timezone.now(), _user(request)
+    zone = current.document(now).zone
+    form = BirthDateForm(request.POST or None, now=now.astimezone(zone))
+    verdict = AgeVerdict.objects.filter(subject_id=user.subject_id).first()
+    if not (form.is_valid() and form.born_on):
+        return render(request, "accounts/birth_date.html", {"form": form, "verdict": verdict})
+    learned = learn_birth_date(
+        subject=user.subject,
+        born_on=form.born_on,
+        source=AgeVerdict.Source.PERSON,
+        actor=person(user.subject_id),
+        now=now,
+    )
+    if learned.child:
+        logout(request)
+        return redirect("accounts:locked")
+    messages.success(request, _("Your date of birth is corrected."))
+    return redirect("accounts:birth_date")
+
+
+@login_required
+@personal
+@require_GET
+def devices(request: HttpRequest) -> HttpResponse:
+    """Where one is logged in."""
+    sessions = _user(request).sessions.filter(expire_date__gt=timezone.now())
+    this = digest(request.session.session_key or "")
+    context = {"sessions": sessions.order_by("-created_at"), "this": this}
+    return render(request, "accounts/devices.html", context)
+
+
+@login_required
+@require_POST
+def end_device(request: HttpRequest, handle: str) -> HttpResponse:
+    """Log one's own other browser out."""
+    if not end_one(user_id=_user(request).pk, handle=handle):
+        raise Http404
+    messages.success(request, _("That browser is logged out."))
+    return redirect("accounts:devices")
+
+
+@login_required
+@require_POST
+def end_devices(request: HttpRequest) -> HttpResponse:
+    """Log all of one's other browsers out."""
+    end_all(
+        user_id=_user(request).pk,
+        now=timezone.now(),
+        but=request.session.session_key or "",
+    )
+    messages.success(request, _("All your other browsers are logged out."))
+    return redirect("accounts:devices")
+
+
+def _before_form(
+    request: HttpRequest, document: Document, age_pass: AgePass | None, now: datetime
+) -> HttpResponse | None:
+    """The step that has to come first, if one does."""
+    if not screen.needed(document):
+        return None
+    if age_pass is None:
+        return redirect("accounts:age")
+    judged = screen.judge(age_pass.born_on, document=document, now=now)
+    if judged is Judgement.TOO_YOUNG:
+        return _refused(request, document)
+    if age_pass.policy_digest != current.in_force(now).digest:
+        return redirect("accounts:age")
+    advise = judged is Judgement.MINOR and document.age.minors_advice
+    if advise and age_pass.advised_at is None:
+        return redirect("accounts:age_advice")
+    return None
+
+
+def _register(
+    request: HttpRequest, form: SignupForm, age_pass: AgePass | None, now: datetime
+) -> HttpResponse:
+    data = form.cleaned_data
+    application = Application(
+        email=data["email"],
+        password=data["password"],
+        first_name=data.get("first_name", ""),
+        last_name=data.get("last_name", ""),
+        fields=form.filled,
+        words=form.words,
+        age_pass=age_pass,
+        transfers=form.agreed,
+        mail=form.mail,
+        locale=get_language() or "en",
+        may_mail=ratelimit.consume(request, action="confirm_email", key=data["email"]),
+    )
+    try:
+        register(application=application, now=now)
+    except NotOldEnough:
+        return _refused(request, current.document(now))
+    except PassOutdated:
+        return redirect("accounts:age")
+    except TransferDeclined as declined:
+        transfer = current.document(now).transfer(declined.key)
+        return _declined(request, transfer) if transfer else redirect("accounts:signup")
+    response = redirect("account_email_verification_sent")
+    screen.forget_pass(response)
+    return response
+
+
+def _refused(request: HttpRequest, document: Document) -> HttpResponse:
+    """The kind page: no reason that would teach what to enter next time."""
+    response = render(request, "accounts/refused.html", status=403)
+    screen.block(response)
+    return response
+
+
+def _declined(request: HttpRequest, transfer: Transfer) -> HttpResponse:
+    return render(request, "accounts/declined.html", {"transfer": transfer})
+
+
+def _user(request: HttpRequest) -> User:
+    """The logged-in user; views that ask are behind `login_required`."""
+    if not isinstance(request.user, User):
+        raise Http404
+    return request.user
