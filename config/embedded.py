@@ -129,7 +129,7 @@ class Postgres:
         notes = read_private(self.notes)
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
             for role in (OWNER, RUNTIME):
-                known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role])
+                known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
                 verb = sql.SQL("ALTER" if known.fetchone() else "CREATE")
                 # Tests create databases of their own; nothing else may.
                 extra = sql.SQL("CREATEDB" if self.throwaway and role == OWNER else "NOCREATEDB")
@@ -145,7 +145,7 @@ class Postgres:
     def make_database(self, name: str) -> None:
         """The owner's database `name`, closed to everybody but the runtime role."""
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
-            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 return
             database, owner, runtime = map(sql.Identifier, (name, OWNER, RUNTIME))
             for statement in (
@@ -321,8 +321,8 @@ def in_use(folder: Path) -> Iterator[Stack]:
     stack = Stack(folder)
     with (folder / "users.lock").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        stack.postgres.start()
         try:
+            stack.postgres.start()
             yield stack
         finally:
             with contextlib.suppress(BlockingIOError):

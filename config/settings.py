@@ -161,6 +161,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_timeout": 10,
     "retry_on_timeout": False,
+    # Whoever sends a task gives up on a broker that is down within a second: a tick will send it.
+    "connect_retries_timeout": 0.5,
+    "interval_start": 0.1,
+    "interval_step": 0.1,
+    "interval_max": 0.2,
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -6,6 +6,7 @@ that can't be sent is noted in the log and forgotten, and a committed request is
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Protocol
 
@@ -18,6 +19,10 @@ log = structlog.get_logger(__name__)
 
 # Ids, keys and figures: nothing personal travels through the broker.
 Argument = str | int | bool | None
+
+# After a failure nothing is sent for a while, or every request would wait for the same time-out.
+PAUSE_SECONDS = 5.0
+_down_until = 0.0
 
 
 class Task(Protocol):
@@ -34,7 +39,12 @@ def send_on_commit(task: Task, *args: Argument) -> None:
 
 
 def _send(task: Task, args: tuple[Argument, ...]) -> None:
+    global _down_until
+    if time.monotonic() < _down_until:
+        log.warning("dispatch.skipped", task=task.name)
+        return
     try:
         task.delay(*args)
     except (BrokerError, RedisError, OSError) as error:
+        _down_until = time.monotonic() + PAUSE_SECONDS
         log.warning("dispatch.broker_unreachable", task=task.name, error=type(error).__name__)
