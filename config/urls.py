@@ -6,9 +6,12 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from config import health
+from config import health, hubs
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", hubs.front, name="front"),
+    path("privacy/", hubs.privacy, name="privacy"),
+    path("staff/", hubs.staff, name="staff"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     # Rooms first: a few of their pages stand in front of allauth's.

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from requests.models import Request
+from requests.progress import CHIPS
 from requests.wording import masked, span
 
 S = Request.State
@@ -81,7 +82,7 @@ def queue(*, only: str) -> QuerySet[Request]:
     order = ("-received_at",) if only in ("closed", "all") else ("due_at",)
     return (
         Request.objects.filter(state__in=states)
-        .select_related("subject", "subject__user", "claimed_by__user")
+        .select_related("subject__user", "claimed_by__user", "erasure")
         .annotate(given=Count("approvals"))
         .order_by(*order, "pk")
     )
@@ -97,20 +98,6 @@ def line(*, request: Request, now: datetime) -> Line:
         given=getattr(request, "given", 0),
         chip=CHIPS[request.state],
     )
-
-
-# Colour and sign of a state, as components/chip.html names them.
-CHIPS: Final = {
-    S.RECEIVED: "wait",
-    S.VERIFYING: "wait",
-    S.IN_REVIEW: "wait",
-    S.APPROVED: "wait",
-    S.IN_PROGRESS: "wait",
-    S.COMPLETED: "kept",
-    S.DENIED: "none",
-    S.WITHDRAWN: "none",
-    S.EXPIRED: "none",
-}
 
 
 def person(request: Request) -> str:

@@ -10,9 +10,11 @@ from uuid import UUID
 from django.db.models import Count, QuerySet, Value
 from django.utils.translation import gettext as _
 
-from datamap.holding import Erasing, Holding, Source
+from datamap.holding import Erasing, Holding
 from datamap.registry import holdings
-from policy.document import Document, Ground
+from policy import datapage, vocabulary
+from policy.datapage import HoldingEntry
+from policy.document import Document
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,6 @@ class Outcome:
 class Held:
     """One kind of data held about a person: how many rows, what is in them, why, until when."""
 
-    key: str
     title: str
     rows: int
     categories: list[str]
@@ -49,13 +50,13 @@ class Held:
 
 def outcome(*, document: Document) -> Outcome:
     """What erasing one person means under this policy."""
-    by_way: dict[Erasing, list[Holding]] = {way: [] for way in Erasing}
-    for holding in holdings():
-        by_way[holding.erasing].append(holding)
+    by_way: dict[Erasing, list[HoldingEntry]] = {way: [] for way in Erasing}
+    for entry in datapage.entries(document):
+        by_way[entry.holding.erasing].append(entry)
     return Outcome(
-        gone=_titles(by_way[Erasing.DELETE]),
-        emptied=_titles(by_way[Erasing.ANONYMISE]),
-        kept=[_kept(holding, document) for holding in by_way[Erasing.KEEP]],
+        gone=[str(entry.holding.title) for entry in by_way[Erasing.DELETE]],
+        emptied=[str(entry.holding.title) for entry in by_way[Erasing.ANONYMISE]],
+        kept=[_kept(entry) for entry in by_way[Erasing.KEEP]],
     )
 
 
@@ -64,15 +65,14 @@ def held_about(*, subject_id: UUID, document: Document) -> list[Held]:
     rows = count_rows(subject_id=subject_id)
     return [
         Held(
-            key=holding.key,
-            title=str(holding.title),
-            rows=rows.get(holding.key, 0),
-            categories=_unique(category(personal.category) for personal in holding.personal),
-            sources=_unique(SOURCES[personal.source]() for personal in holding.personal),
-            purposes=_purposes(holding, document),
-            periods=_periods(holding, document),
+            title=str(entry.holding.title),
+            rows=rows.get(entry.holding.key, 0),
+            categories=_unique(field.category for field in entry.fields),
+            sources=_unique(field.source for field in entry.fields),
+            purposes=_purposes(entry),
+            periods=_periods(entry),
         )
-        for holding in holdings()
+        for entry in datapage.entries(document)
     ]
 
 
@@ -89,60 +89,29 @@ def _count(holding: Holding, subject_id: UUID) -> QuerySet[Any, dict[str, Any]]:
     return rows.values(key_of=Value(holding.key)).annotate(n=Count("pk"))
 
 
-def _kept(holding: Holding, document: Document) -> Kept:
-    ground = ground_of(holding, document)
+def _kept(entry: HoldingEntry) -> Kept:
     return Kept(
-        title=str(holding.title),
-        ground=ground.title if ground else "",
-        text=ground.text if ground else "",
-        until=" ".join(_periods(holding, document)),
+        title=str(entry.holding.title),
+        ground=entry.ground.title if entry.ground else "",
+        text=entry.ground.text if entry.ground else "",
+        until=" ".join(_periods(entry)),
     )
 
 
-def ground_of(holding: Holding, document: Document) -> Ground | None:
-    """The policy's ground on which rows of this holding outlive an erasure."""
-    return next((g for g in document.grounds if g.key == holding.ground), None)
+def _purposes(entry: HoldingEntry) -> list[str]:
+    if entry.purposes or entry.ground is None:
+        return [purpose.title for purpose in entry.purposes]
+    return [entry.ground.title]
 
 
-def _purposes(holding: Holding, document: Document) -> list[str]:
-    fields = {f"{holding.key}.{name}" for name in holding.field_names}
-    named = [p.title for p in document.purposes if fields & set(p.data)]
-    if named:
-        return named
-    by_rule = {rule.purpose for rule in document.rules_for(holding.key) if rule.purpose}
-    found = [p.title for p in document.purposes if p.key in by_rule]
-    if found or not holding.ground:
-        return found
-    ground = ground_of(holding, document)
-    return [ground.title] if ground else []
-
-
-def _periods(holding: Holding, document: Document) -> list[str]:
-    rules = [rule.text for rule in document.rules_for(holding.key)]
-    if rules:
-        return rules
-    if holding.erasing is Erasing.KEEP:
-        ground = ground_of(holding, document)
-        return [_("At most %(period)s.") % {"period": ground.maximum}] if ground else []
-    return [_("As long as you have an account.")]
-
-
-SOURCES = {
-    Source.PERSON: lambda: _("you"),
-    Source.OTHER_PERSON: lambda: _("another person"),
-    Source.SITE: lambda: _("made by this site"),
-    Source.OUTSIDE: lambda: _("from outside"),
-}
-
-
-def category(key: str) -> str:
-    """A Fideslang category in words: `user.contact.email` is "contact: email"."""
-    parts = [part.replace("_", " ") for part in key.split(".")[1:]]
-    return ": ".join([parts[0], ", ".join(parts[1:])]) if len(parts) > 1 else "".join(parts)
-
-
-def _titles(found: Iterable[Holding]) -> list[str]:
-    return [str(holding.title) for holding in found]
+def _periods(entry: HoldingEntry) -> list[str]:
+    if entry.rules:
+        return [rule.text for rule in entry.rules]
+    if entry.holding.erasing is not Erasing.KEEP:
+        return [_("As long as you have an account.")]
+    if entry.ground is None:
+        return []
+    return [_("At most %(period)s.") % {"period": vocabulary.period(entry.ground.maximum)}]
 
 
 def _unique(values: Iterable[str]) -> list[str]:

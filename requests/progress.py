@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
@@ -15,7 +16,18 @@ from requests.models import Request, RequestEvent
 
 S = Request.State
 Step = RequestEvent.Step
-POLL_SECONDS = 4
+# Colour and sign of a state, as components/chip.html names them.
+CHIPS: Final = {
+    S.RECEIVED: "wait",
+    S.VERIFYING: "wait",
+    S.IN_REVIEW: "wait",
+    S.APPROVED: "wait",
+    S.IN_PROGRESS: "wait",
+    S.COMPLETED: "kept",
+    S.DENIED: "none",
+    S.WITHDRAWN: "none",
+    S.EXPIRED: "none",
+}
 
 
 @dataclass(frozen=True)
@@ -29,8 +41,9 @@ class Shown:
 
 @dataclass(frozen=True)
 class Progress:
-    """A request's page. `headline` is its state in one sentence; `done`, `total` count holdings
-    already erased; `moving` says whether the page should ask again by itself.
+    """A request's page. headline: its state in one sentence. done, total: kinds of data already
+    erased, and all. moving: whether the page should ask again by itself. version: changes
+    whenever the page would look different.
     """
 
     request: Request
@@ -43,6 +56,7 @@ class Progress:
     moving: bool
     done: int
     total: int
+    version: str
 
 
 def of(*, request: Request, now: datetime) -> Progress:
@@ -61,6 +75,7 @@ def of(*, request: Request, now: datetime) -> Progress:
         moving=request.is_open,
         done=done,
         total=total,
+        version=f"{request.state}.{len(events)}.{done}.{total}",
     )
 
 

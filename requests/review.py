@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -19,7 +20,7 @@ from accounts.models import User
 from audit.log import SYSTEM, Actor, record, staff
 from datamap.encryption import encrypt
 from datamap.models import Subject
-from requests import answers, rules, state
+from requests import answers, explain, rules, state
 from requests.models import Approval, Request, RequestEvent
 from retention import erase
 from retention.models import Erasure
@@ -223,7 +224,10 @@ def _set_off(request: Request, *, actor: Actor, now: datetime) -> None:
     _tell(request, Step.APPROVED, now, until=undo_until)
     _record(request, actor, "requests.approved", now, erasure=str(erasure.pk))
     answers.post(request=request, template="deletion_approved", now=now)
-    answer = answers.post(request=request, template="deletion_done", now=now, held=True)
+    kept = [asdict(each) for each in explain.outcome(document=document).kept]
+    answer = answers.post(
+        request=request, template="deletion_done", now=now, context={"kept": kept}, held=True
+    )
     Request.objects.filter(pk=request.pk).update(answer_id=answer.message_id)
 
 

@@ -1,0 +1,111 @@
+"""What keeps this room's promises: personal pages that nobody copies, answers that come in time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.utils.translation import gettext_lazy as _
+
+from audit.control import Control, Finding, Sort, declare
+from consent.letter import Letter as Written
+from consent.models import Message
+from policy import current
+from requests import answers, probe, rules
+from requests.models import Letter, Request
+
+# Every mail that confirms a deletion: asked for, approved, done.
+CONFIRMATIONS = ("deletion_received", "deletion_approved", "deletion_done")
+
+
+def deletion_notice(now: datetime) -> Finding:
+    """Personal pages as served, and the notice in every confirmation of a deletion (WC-7).
+
+    Messages still waiting are opened and read; of those sent, whose text is gone, the letter kept
+    beside them says what was read off the finished text. A message without one is a violation.
+    """
+    pages = probe.personal_pages(now=now)
+    bad = [f"page {page.name}" for page in pages if page.missing]
+    messages = Message.objects.filter(template__in=CONFIRMATIONS)
+    letters = dict(
+        Letter.objects.filter(template__in=CONFIRMATIONS).values_list(
+            "message_id", "has_copies_notice"
+        )
+    )
+    checked = 0
+    for message_id, sealed in messages.values_list("pk", "sealed").iterator():
+        checked += 1
+        told = letters.pop(message_id, False)
+        if sealed is not None:
+            told = told and answers.says_copies_may_remain(Written.unseal(bytes(sealed)).body)
+        if not told:
+            bad.append(f"message {message_id}")
+    # Their messages ended with the retention period or with the person; what they said stands.
+    bad += [f"message {message_id}" for message_id, told in letters.items() if not told]
+    return Finding.of(
+        checked=len(pages) + checked + len(letters),
+        violations=bad,
+        pages=len(pages),
+        confirmations=checked + len(letters),
+    )
+
+
+def deadlines(now: datetime) -> Finding:
+    """Answered inside the period, counted from arrival (GDPR 12(3)).
+
+    The deadline is worked out anew from the policy version the request came in under; the stored
+    one is not believed. An extension counts only if it was told inside the first period.
+    """
+    requests = Request.objects.order_by().only(
+        "kind", "state", "policy_digest", "received_at", "due_at", "extended_at", "decided_at",
+        "closed_at",
+    )  # fmt: skip
+    documents = {version.digest: version.document for version in current.versions()}
+    late: list[object] = []
+    slowest, checked = timedelta(0), 0
+    for request in requests.iterator(chunk_size=2000):
+        checked += 1
+        document = documents.get(request.policy_digest)
+        answered = request.decided_at or request.closed_at
+        if document is None:
+            late.append(request.pk)
+            continue
+        limit = rules.due_at(document=document, kind=request.kind, received_at=request.received_at)
+        if request.extended_at is not None and request.extended_at <= limit:
+            extension = rules.rule_for(document=document, kind=request.kind).extension
+            if extension is not None:
+                limit = rules.end_of(extension, start=limit, document=document)
+        if (answered or now) > limit:
+            late.append(request.pk)
+        slowest = max(slowest, (answered or now) - request.received_at)
+    return Finding.of(
+        checked=checked,
+        violations=late,
+        slowest_days=round(slowest.total_seconds() / 86400, 1),
+    )
+
+
+declare(
+    Control(
+        key="requests.deletion-notice",
+        sentence=_(
+            "Pages with your data are never kept by browsers, caches or archives, and everybody "
+            "whose data is deleted is told that copies may remain elsewhere."
+        ),
+        how=_(
+            "We open every personal page as a signed-in visitor and read its headers, and look "
+            "for the notice in the text of each message that confirms a deletion."
+        ),
+        sort=Sort.PROBE,
+        check=deletion_notice,
+    ),
+    Control(
+        key="requests.deadlines",
+        sentence=_("Every request is answered inside its period, counted from its arrival."),
+        how=_(
+            "For each request we work the deadline out again, from the policy it came in under, "
+            "and compare it with the time of the answer, or with today."
+        ),
+        sort=Sort.QUERY,
+        check=deadlines,
+    ),
+)

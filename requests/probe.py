@@ -1,0 +1,89 @@
+"""A visitor who opens every personal page and reads the headers, as a browser would see them.
+
+The list of pages is read off the addresses of the site, not off the code that sets the headers: a
+new page under a personal path is looked at the day it is added. Runs inside a transaction that is
+rolled back, with a person made for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import uuid4
+
+from django.conf import settings
+from django.http.response import HttpResponseBase
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from accounts.models import User
+from audit.log import person
+from requests import intake
+
+# Everything below these paths is about the person who is signed in, or holds the link.
+PERSONAL: Final = ("privacy/", "requests/", "staff/")
+REQUIRED: Final = {
+    "Cache-Control": ("private", "no-store"),
+    "X-Robots-Tag": ("noindex", "noarchive"),
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page as served: its name, and what its headers lack."""
+
+    name: str
+    missing: tuple[str, ...]
+
+
+def personal_pages(*, now: datetime) -> list[Page]:
+    """Every personal page that a signed-in person can open by its address alone, and their own
+    request by both of its addresses.
+    """
+    user = User.objects.create_user(
+        f"probe-{uuid4().hex}@example.invalid", None, now=now, unconfirmed_since=None
+    )
+    request, token = intake.open_deletion(
+        subject=user.subject, actor=person(user.subject_id), now=now
+    )
+    client = Client(headers={"host": _host()}, raise_request_exception=False)
+    client.force_login(user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    found = [Page(route, missing(_open(client, f"/{route}"))) for route in sorted(set(routes()))]
+    for name, argument in (("requests:own", request.reference), ("requests:status", token)):
+        found.append(Page(name, missing(_open(client, reverse(name, args=[argument])))))
+    return found
+
+
+def missing(response: HttpResponseBase) -> tuple[str, ...]:
+    """The directives a personal page must have and this answer does not."""
+    lacks = []
+    for header, wanted in REQUIRED.items():
+        found = {part.strip().lower() for part in response.get(header, "").split(",")}
+        lacks += [directive for directive in wanted if directive not in found]
+    return tuple(lacks)
+
+
+def routes() -> Iterator[str]:
+    """Addresses below the personal paths that need no argument."""
+    for route in _walk(get_resolver().url_patterns, ""):
+        if route.startswith(PERSONAL) and "<" not in route:
+            yield route
+
+
+def _walk(patterns: list[URLPattern | URLResolver], before: str) -> Iterator[str]:
+    for pattern in patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _walk(pattern.url_patterns, route)
+        else:
+            yield route
+
+
+def _open(client: Client, address: str) -> HttpResponseBase:
+    return client.get(address, secure=settings.SITE_URL.startswith("https://"))
+
+
+def _host() -> str:
+    return settings.SITE_URL.partition("://")[2].partition("/")[0] or "localhost"
