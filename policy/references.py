@@ -14,6 +14,7 @@ from typing import Any
 from audit import control
 from datamap import registry
 from datamap.holding import Erasing, Holding
+from policy import vocabulary
 from policy.complaints import Mistake, did_you_mean
 from policy.lines import Path
 from policy.period import Period
@@ -44,6 +45,7 @@ def check(data: Data, *, today: date | None) -> list[Mistake]:
         _notice,
         _purposes,
         _cookies,
+        _countries,
         _accents,
     ):
         mistakes += look(data)
@@ -66,12 +68,14 @@ UNIQUE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("promises", ("id",), "promises"),
 )
 
+DEFAULTS = {"kind": "cookie"}
+
 
 def _duplicates(data: Data) -> Iterator[Mistake]:
     for name, fields, noun in UNIQUE:
         seen: Counter[tuple[object, ...]] = Counter()
         for path, entry in _entries(data, name):
-            values = tuple(_text(entry, field) for field in fields)
+            values = tuple(_text(entry, field) or DEFAULTS.get(field) for field in fields)
             if values[0] is None:
                 continue
             seen[values] += 1
@@ -256,9 +260,23 @@ def _purposes(data: Data) -> Iterator[Mistake]:
 
 def _cookies(data: Data) -> Iterator[Mistake]:
     for path, cookie in _entries(data, "cookies"):
-        if _text(cookie, "party") == "third" and "provider" not in cookie:
-            message = "A third party's cookie names its provider."
+        named = "provider" in cookie or "recipient" in cookie
+        if _text(cookie, "party") == "third" and not named:
+            message = "A third party's cookie names its provider or recipient."
             yield Mistake((*path, "party"), message, "Add provider = …", absence=True)
+
+
+def _countries(data: Data) -> Iterator[Mistake]:
+    known = vocabulary.countries()
+    controller = _table(data, "controller")
+    joint = controller.get("joint")
+    places: list[tuple[Path, Data]] = [(("controller",), controller)]
+    for number, party in enumerate(joint if isinstance(joint, list) else ()):
+        places.append((("controller", "joint", number), party if isinstance(party, dict) else {}))
+    for path, table in (*places, *_entries(data, "recipients"), *_entries(data, "transfers")):
+        code = _text(table, "country")
+        if code is not None and len(code) == 2 and code.isupper() and code not in known:
+            yield Mistake((*path, "country"), f"No country has the code {code!r}.", "See ISO 3166.")
 
 
 def _accents(data: Data) -> Iterator[Mistake]:

@@ -1,0 +1,97 @@
+"""The promise board: each promise of the policy in force, and whether it is kept right now.
+
+States are worked out when the page is drawn. Evidence that is too old, was found under another
+policy, or could not be gathered says nothing about today: *not evaluated*.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from audit import control
+from audit.control import Control
+from audit.models import Evidence
+from policy import vocabulary
+from policy.document import Promise
+from policy.models import PolicyVersion
+
+
+class State(enum.Enum):
+    """What the board says; the values are those of the chip component."""
+
+    KEPT = "kept"
+    BROKEN = "broken"
+    NOT_EVALUATED = "stale"
+    NO_CHECK = "none"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One promise with what is known about it."""
+
+    promise: Promise
+    control: Control | None
+    evidence: Evidence | None
+    state: State
+
+    @property
+    def figures(self) -> str:
+        """What the check looked at, for the public: small counts are hidden, no ids."""
+        if self.evidence is None or self.state is State.NO_CHECK:
+            return ""
+        if self.evidence.outcome == Evidence.Outcome.FAILED:
+            return _("the check could not be carried out")
+        parts = [_("%(count)s checked") % {"count": vocabulary.masked(self.evidence.checked)}]
+        if self.evidence.violations:
+            broken = vocabulary.masked(self.evidence.violations)
+            parts.append(_("%(count)s not as promised") % {"count": broken})
+        parts += [
+            f"{name.replace('_', ' ')}: {public_figure(value)}"
+            for name, value in self.evidence.figures.items()
+        ]
+        return " · ".join(parts)
+
+
+def lines(*, version: PolicyVersion, now: datetime) -> list[Line]:
+    """Every promise of the version in the file's order. One query."""
+    installed, latest = control.controls(), control.latest()
+    found = []
+    for promise in version.document.promises:
+        keeper = installed.get(promise.control or "")
+        evidence = latest.get(promise.control or "")
+        state = _state(keeper, evidence, version.digest, now)
+        found.append(Line(promise, keeper, evidence, state))
+    return found
+
+
+def tally(board: list[Line]) -> Mapping[State, int]:
+    """How many promises are in which state."""
+    return Counter(line.state for line in board)
+
+
+def public_figure(value: object) -> str:
+    """A figure of a check for everybody to see."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, int):
+        return vocabulary.masked(value)
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def _state(
+    keeper: Control | None, evidence: Evidence | None, digest: str, now: datetime
+) -> State:
+    if keeper is None:
+        return State.NO_CHECK
+    if evidence is None or control.is_stale(control=keeper, evidence=evidence, now=now):
+        return State.NOT_EVALUATED
+    if evidence.policy_digest and evidence.policy_digest != digest:
+        return State.NOT_EVALUATED
+    outcomes = {Evidence.Outcome.KEPT.value: State.KEPT, Evidence.Outcome.BROKEN.value: State.BROKEN}
+    return outcomes.get(evidence.outcome, State.NOT_EVALUATED)

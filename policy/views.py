@@ -1,0 +1,174 @@
+"""Pages about the policy. All but the staff's are public, need no query and can be revalidated."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from audit import control
+from audit.access import personal, staff_page
+from audit.models import Evidence
+from policy import board, current, datapage, history
+from policy.board import State
+from policy.models import PolicyVersion
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+EVIDENCE_SHOWN = 50
+_bodies: dict[tuple[str, str | None], SafeString] = {}
+
+
+def public(view: View[P]) -> View[P]:
+    """A page for everybody: caches may keep it but ask each time whether it is still so.
+
+    Before the first publication it says so with status 503.
+    """
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            response = view(request, *args, **kwargs)
+        except current.NoPolicy:
+            return render(request, "policy/none.html", status=503)
+        etag = f'"{hashlib.sha256(response.content).hexdigest()[:32]}"'
+        response["ETag"] = etag
+        known = settings.SESSION_COOKIE_NAME in request.COOKIES
+        response["Cache-Control"] = "private, no-cache" if known else "public, no-cache"
+        patch_vary_headers(response, ["Cookie", "Accept-Language"])
+        if response.status_code == 200:
+            conditional = get_conditional_response(request, etag=etag, response=response)
+            assert isinstance(conditional, HttpResponse)
+            return conditional
+        return response
+
+    return require_safe(wrapped)
+
+
+@public
+def policy(request: HttpRequest) -> HttpResponse:
+    """The policy in readable words, made from the document in force."""
+    version = current.in_force()
+    context = {"version": version, "document": version.document, "body": _body(version)}
+    return render(request, "policy/policy.html", context | _coming())
+
+
+@public
+def versions(request: HttpRequest) -> HttpResponse:
+    """Every version, newest first, with what it changed."""
+    in_force = current.in_force()
+    entries = [history.entry(v, in_force=in_force) for v in current.versions()]
+    return render(request, "policy/versions.html", {"entries": entries})
+
+
+@public
+def version(request: HttpRequest, which: str) -> HttpResponse:
+    """One version: when it counted, what it changed, its text."""
+    chosen = _version(which)
+    entry = history.entry(chosen, in_force=current.in_force())
+    context = {"entry": entry, "rows": history.text_difference(entry)}
+    return render(request, "policy/version.html", context)
+
+
+@public
+def source(request: HttpRequest, which: str) -> HttpResponse:
+    """The file as it was published, byte for byte."""
+    chosen = _version(which)
+    response = HttpResponse(chosen.source.encode(), content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'inline; filename="{chosen.site}-{chosen.digest[:12]}.toml"'
+    return response
+
+
+@public
+def data(request: HttpRequest) -> HttpResponse:
+    """The data map: what is kept about people, where it comes from, how long."""
+    document = current.document()
+    context = {"rooms": datapage.entries(document), "document": document}
+    return render(request, "policy/data.html", context)
+
+
+@public
+def promises(request: HttpRequest) -> HttpResponse:
+    """The promise board. One query."""
+    version = current.in_force()
+    lines = board.lines(version=version, now=timezone.now())
+    context = {"lines": lines, "figures": _tally(lines), "version": version}
+    return render(request, "policy/promises.html", context)
+
+
+@public
+def accent(request: HttpRequest) -> HttpResponse:
+    """The operator's colours, over those of the stylesheet."""
+    site = current.document().site
+    css = f":root {{\n  --accent: light-dark({site.accent}, {site.accent_dark});\n}}\n"
+    return HttpResponse(css, content_type="text/css; charset=utf-8")
+
+
+@staff_page("audit.promises")
+@personal
+@require_safe
+def staff_promises(request: HttpRequest) -> HttpResponse:
+    """The promise board with full figures and the way to each control's evidence."""
+    version = current.in_force()
+    lines = board.lines(version=version, now=timezone.now())
+    context = {"lines": lines, "figures": _tally(lines), "nav_current": "staff"}
+    return render(request, "policy/staff_promises.html", context)
+
+
+@staff_page("audit.promises")
+@personal
+@require_safe
+def staff_control(request: HttpRequest, key: str) -> HttpResponse:
+    """One control's evidence, newest first, with the ids of what broke the promise."""
+    found = control.controls().get(key)
+    if found is None:
+        raise Http404
+    evidence = Evidence.objects.filter(control=key).order_by("-at")[:EVIDENCE_SHOWN]
+    context = {"control": found, "evidence": evidence, "nav_current": "staff"}
+    return render(request, "policy/staff_control.html", context)
+
+
+def _version(which: str) -> PolicyVersion:
+    """By digest, or by label (the newest of that name). Raises Http404."""
+    for version in current.versions():
+        if which in (version.digest, version.version):
+            return version
+    raise Http404
+
+
+def _body(version: PolicyVersion) -> SafeString:
+    """The policy's text, drawn once per version and language in each process."""
+    key = (version.digest, get_language())
+    if key not in _bodies:
+        context = {"document": version.document}
+        _bodies[key] = mark_safe(render_to_string("policy/_document.html", context))
+    return _bodies[key]
+
+
+def _coming() -> dict[str, PolicyVersion | None]:
+    """The version that waits for its notice to end, if there is one."""
+    newest = current.versions()[0]
+    return {"coming": newest if newest.effective_at > timezone.now() else None}
+
+
+def _tally(lines: list[board.Line]) -> list[dict[str, object]]:
+    counts = board.tally(lines)
+    shown = (
+        (State.KEPT, _("kept"), "kept"),
+        (State.BROKEN, _("broken"), "broken"),
+        (State.NOT_EVALUATED, _("not evaluated"), "wait"),
+        (State.NO_CHECK, _("no check yet"), "none"),
+    )
+    return [{"value": counts[s], "label": label, "state": colour} for s, label, colour in shown]
