@@ -1,4 +1,4 @@
-"""Where allauth meets our rooms: mail through the gate, locked people, one spelling of addresses."""
+"""Where allauth meets our rooms: mail through the gate, locked people, spelling of addresses."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from datamap.email import normalise_email
 from policy.document import Document, MailCategory, Transfer
 
 LONGEST_PASSWORD = 1024
+EMAIL = _("E-mail address")
 NAMES = {"first_name": _("First name"), "last_name": _("Last name")}
 AUTOCOMPLETE = {"first_name": "given-name", "last_name": "family-name"}
 
@@ -220,7 +221,7 @@ def _name_field(name: str, *, required: bool) -> forms.Field:
     )
 
 
-def _email_field(label: Any = _("E-mail address"), autocomplete: str = "email") -> forms.Field:
+def _email_field(label: Any = EMAIL, autocomplete: str = "email") -> forms.Field:
     # CharField: `normalise_email` judges, which knows quoted and international forms.
     return forms.CharField(
         label=label,

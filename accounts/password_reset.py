@@ -1,4 +1,4 @@
-"""Setting a new password by mail: the same for known and unknown addresses, inert for locked ones."""
+"""A new password by mail: the same for known and unknown addresses, inert for locked ones."""
 
 from __future__ import annotations
 

@@ -55,15 +55,19 @@ class Application:
     may_mail: bool = True
 
 
-class NotOldEnough(Exception):
+class SignupRefused(Exception):  # noqa: N818  named after what happened
+    """No account was made, and nothing was written."""
+
+
+class NotOldEnough(SignupRefused):
     """The pass does not hold under the policy in force; nothing was written."""
 
 
-class PassOutdated(Exception):
+class PassOutdated(SignupRefused):
     """No pass, one from another version of the policy, or advice not yet seen: screen again."""
 
 
-class TransferDeclined(Exception):
+class TransferDeclined(SignupRefused):
     """A transfer this site depends on was not agreed to; nothing was written."""
 
     def __init__(self, *, key: str) -> None:

@@ -21,7 +21,7 @@ from accounts.age import age_on, today
 from datamap.encryption import Unreadable, decrypt, encrypt
 from policy.document import Document
 
-PASS_COOKIE = "age-pass"
+PASS_COOKIE = "age-pass"  # noqa: S105  a name
 BLOCK_COOKIE = "age-block"
 LIFETIME = timedelta(minutes=30)
 FORMAT = "kept-age-pass-1"

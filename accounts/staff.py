@@ -13,8 +13,8 @@ from accounts.sessions import end_all
 from audit.log import Actor, record
 
 
-class NotConfirmed(Exception):
-    """Nobody becomes staff whose address is not confirmed; `email` is not kept here."""
+class NotConfirmed(ValueError):  # noqa: N818  named after what is so
+    """Nobody becomes staff whose address is not confirmed."""
 
 
 def appoint(*, user: User, role: Role, actor: Actor, now: datetime) -> StaffMember:

@@ -1,0 +1,101 @@
+"""People with an account: members, minors, staff, and their browsers."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from accounts.registration import Application, confirm_address, open_account
+from accounts.roles import Role
+from accounts.screen import AgePass
+from accounts.staff import appoint, set_authenticator_secret
+from audit.log import SYSTEM
+from policy import current
+
+PASSWORD = "seven small grey geese"
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+BORN = date(1990, 5, 17)
+JOINED = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+def application(*, now: datetime = JOINED, born_on: date = BORN, **fields: Any) -> Application:
+    """What an ordinary adult fills in, agreeing to every transfer the policy asks about."""
+    version = current.fresh(now)
+    transfers = {t.key: t.ask for t in version.document.transfers}
+    point = version.document.collection_point("signup")
+    assert point is not None
+    given: dict[str, Any] = {
+        "email": f"person{next(_numbers)}@example.com",
+        "password": PASSWORD,
+        "first_name": "Robin",
+        "last_name": "Example",
+        "fields": frozenset(point.required),
+        "words": point.notice,
+        "transfers": transfers,
+        "age_pass": AgePass(
+            born_on=born_on,
+            passed_at=now - timedelta(minutes=4),
+            policy_digest=version.digest,
+            advised_at=now - timedelta(minutes=3),
+        ),
+    }
+    return Application(**{**given, **fields})
+
+
+def member(
+    *, now: datetime = JOINED, born_on: date = BORN, confirmed: bool = True, **fields: Any
+) -> User:
+    """Somebody who signed up through the age screen and, by default, confirmed the address."""
+    user = open_account(application=application(now=now, born_on=born_on, **fields), now=now)
+    if confirmed:
+        address = EmailAddress.objects.get(user=user)
+        assert confirm_address(email_address=address, now=now + timedelta(minutes=5))
+    return User.objects.select_related("subject").get(pk=user.pk)
+
+
+def minor(*, now: datetime = JOINED, years: int = 15, **fields: Any) -> User:
+    """A member of that age on the day of joining."""
+    return member(now=now, born_on=date(now.year - years, 1, 15), **fields)
+
+
+def staff_member(
+    role: Role | str = Role.REVIEWER, *, now: datetime = JOINED, totp: bool = True, **fields: Any
+) -> User:
+    """A member with a role and, by default, an authenticator app with `TOTP_SECRET`."""
+    user = member(now=now, **fields)
+    appoint(user=user, role=Role(role), actor=SYSTEM, now=now)
+    if totp:
+        set_authenticator_secret(user=user, secret=TOTP_SECRET)
+    return User.objects.select_related("subject", "staff_member").get(pk=user.pk)
+
+
+def log_in(client: Client, user: User, password: str = PASSWORD) -> Client:
+    """Through the log-in page, with the password; staff then still lack their second factor."""
+    response = client.post(reverse("account_login"), {"login": user.email, "password": password})
+    assert response.status_code == 302, response.status_code
+    return client
+
+
+def prove_second_factor(client: Client, user: User) -> Client:
+    """Make the client's session one whose second factor was proved, without waiting for codes."""
+    client.force_login(user)
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "mfa", "at": 0, "type": "totp"}]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()
+    return client
+
+
+def reauthenticated(client: Client, user: User) -> Client:
+    """Log in and give the password once more, as sensitive pages ask."""
+    client.force_login(user)
+    response = client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    assert response.status_code == 302, response.status_code
+    return client
