@@ -57,7 +57,7 @@ def declare(expiry: Expiry) -> Expiry:
 
 def expiries() -> dict[type[Model], Expiry]:
     """Model → how its rows end, for append-only tables."""
-    return {apps.get_model(label): expiry for label, expiry in _known.items()}
+    return {m: _known[m._meta.label] for m in apps.get_models() if m._meta.label in _known}
 
 
 def expire(expiry: Expiry, ids: list[Any], *, using: str = "default") -> int:
@@ -94,9 +94,7 @@ def grant_functions(*, using: str) -> None:
             return
         for name in present:
             grant = sql.SQL("GRANT EXECUTE ON FUNCTION {}(uuid[]) TO {}")
-            cursor.execute(
-                grant.format(sql.Identifier(name), sql.Identifier(role)).as_string(None)
-            )
+            cursor.execute(grant.format(sql.Identifier(name), sql.Identifier(role)).as_string(None))
 
 
 def _definition(expiry: Expiry) -> sql.Composed:

@@ -91,7 +91,7 @@ def evaluate(*, control: Control, now: datetime, policy_digest: str = "") -> Evi
     started = time.monotonic()
     try:
         finding = _run(control, now)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  a check may fail in any way; that is a finding
         # The exception's text may quote rows, so only its class is kept.
         log.error("control failed", control=control.key, error=type(error).__name__)
         finding, outcome = Finding(0, (), {}), Evidence.Outcome.FAILED
@@ -118,6 +118,8 @@ def _run(control: Control, now: datetime) -> Finding:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
+            if control.sort is Sort.QUERY:
+                cursor.execute("SET LOCAL transaction_read_only = on")
         finding = control.check(now)
         transaction.set_rollback(True)
     return finding

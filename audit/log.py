@@ -23,7 +23,7 @@ from django.db import models, transaction
 from audit.models import AuditEntry, Unsealed
 
 FORMAT = "kept-audit-1"
-Fact: TypeAlias = str | int | float | bool | None | list[Any] | dict[str, Any]
+Fact: TypeAlias = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, register
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.models import Field, JSONField, Model, TextField
 
 from datamap import registry
@@ -116,7 +116,7 @@ def _check_holding(holding: Holding) -> list[CheckMessage]:
     for path in (holding.subject, *holding.also):
         try:
             model._base_manager.filter(**{f"{path}__isnull": True})
-        except Exception as error:
+        except (FieldError, ValueError) as error:
             found.append(
                 Error(
                     f"Holding {holding.key}: {path!r} does not lead to a subject ({error}).",

@@ -7,7 +7,6 @@ that can't be sent is noted in the log and forgotten, and a committed request is
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import Protocol
 
 import structlog
@@ -30,12 +29,17 @@ class Task(Protocol):
 
     name: str
 
-    def delay(self, *args: Argument) -> object: ...
+    @property
+    def delay(self) -> Callable[..., object]: ...
 
 
 def send_on_commit(task: Task, *args: Argument) -> None:
     """Send `task` when the running transaction commits (at once without one). Never raises."""
-    transaction.on_commit(partial(_send, task, args), robust=True)
+
+    def send() -> None:
+        _send(task, args)
+
+    transaction.on_commit(send, robust=True)
 
 
 def _send(task: Task, args: tuple[Argument, ...]) -> None:

@@ -32,7 +32,5 @@ def normalise_email(raw: str) -> str:
     try:
         validate_email(address)
     except ValidationError:
-        raise ValidationError(
-            _("Enter one e-mail address, such as name@example.com.")
-        ) from None
+        raise ValidationError(_("Enter one e-mail address, such as name@example.com.")) from None
     return address

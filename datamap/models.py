@@ -25,14 +25,17 @@ class Subject(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    email = models.CharField(
+    # Unique, so that "none" has to be null rather than empty.
+    email = models.CharField(  # noqa: DJ001
         _("e-mail address"),
         max_length=320,
         null=True,
         blank=True,
         help_text=_("Proved address, normalised; none until the person confirmed it."),
     )
-    external_id = models.CharField(_("the site's own id"), max_length=200, null=True, blank=True)
+    external_id = models.CharField(  # noqa: DJ001
+        _("the site's own id"), max_length=200, null=True, blank=True
+    )
     locked = models.BooleanField(default=False)
     restricted = models.BooleanField(default=False)
     minor = models.BooleanField(default=False)

@@ -84,14 +84,15 @@ def public_figure(value: object) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
-def _state(
-    keeper: Control | None, evidence: Evidence | None, digest: str, now: datetime
-) -> State:
+def _state(keeper: Control | None, evidence: Evidence | None, digest: str, now: datetime) -> State:
     if keeper is None:
         return State.NO_CHECK
     if evidence is None or control.is_stale(control=keeper, evidence=evidence, now=now):
         return State.NOT_EVALUATED
     if evidence.policy_digest and evidence.policy_digest != digest:
         return State.NOT_EVALUATED
-    outcomes = {Evidence.Outcome.KEPT.value: State.KEPT, Evidence.Outcome.BROKEN.value: State.BROKEN}
+    outcomes = {
+        Evidence.Outcome.KEPT.value: State.KEPT,
+        Evidence.Outcome.BROKEN.value: State.BROKEN,
+    }
     return outcomes.get(evidence.outcome, State.NOT_EVALUATED)

@@ -1,9 +1,8 @@
-"""Mistakes in plain words: what pydantic and the TOML parser report, turned into message and fix."""
+"""Mistakes in plain words: what pydantic and the TOML parser report, as message and fix."""
 
 from __future__ import annotations
 
 import difflib
-import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -83,15 +82,18 @@ def _path(loc: tuple[int | str, ...], data: Any) -> Path:
     path: list[int | str] = []
     here = data
     for number, part in enumerate(loc):
-        if isinstance(here, Mapping) and part in here:
-            path.append(part)
-            here = here[part]
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+        if _holds(here, part):
             path.append(part)
             here = here[part]
         elif isinstance(here, Mapping) and number == len(loc) - 1:
             path.append(part)  # a missing key
     return tuple(path)
+
+
+def _holds(container: Any, part: int | str) -> bool:
+    if isinstance(container, Mapping):
+        return part in container
+    return isinstance(container, list) and isinstance(part, int) and part < len(container)
 
 
 def _mistake(path: Path, detail: Any, data: Mapping[str, Any]) -> Mistake:
@@ -106,8 +108,11 @@ def _mistake(path: Path, detail: Any, data: Mapping[str, Any]) -> Mistake:
     if kind == "literal_error":
         return Mistake(path, f"This must be {context['expected']}.", _literal_fix(detail))
     if kind == "string_pattern_mismatch":
-        return Mistake(path, f"{_quoted(detail['input'])} is not written as it must be.",
-                       _pattern_fix(context["pattern"]))
+        return Mistake(
+            path,
+            f"{_quoted(detail['input'])} is not written as it must be.",
+            _pattern_fix(context["pattern"]),
+        )
     if kind in ("string_too_short", "too_short"):
         return Mistake(path, "This is empty.", "Write something, or leave the key out.")
     if kind == "string_too_long":
@@ -170,10 +175,7 @@ def _fields_at(path: Path) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation if issubclass(annotation, BaseModel) else None
-    for inner in typing.get_args(annotation):
-        found = _model_in(inner)
-        if found is not None:
-            return found
-    return None
+    inner = typing.get_args(annotation)
+    if not inner and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for found in map(_model_in, inner) if found is not None), None)

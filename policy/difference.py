@@ -61,9 +61,7 @@ class Change:
                 return _("%(noun)s “%(title)s”: new words for %(field)s.") % words
             return _("%(noun)s: new words for %(field)s.") % words
         if named:
-            return (
-                _("%(noun)s “%(title)s”: %(field)s is now %(after)s, was %(before)s.") % words
-            )
+            return _("%(noun)s “%(title)s”: %(field)s is now %(after)s, was %(before)s.") % words
         return _("%(noun)s: %(field)s is now %(after)s, was %(before)s.") % words
 
     def as_json(self) -> dict[str, Any]:
@@ -102,9 +100,7 @@ class _Part:
     fields: dict[str, Rule] | None = None
 
 
-def _entries(
-    name: str, part: _Part, old: Sequence[Any], new: Sequence[Any]
-) -> list[Change]:
+def _entries(name: str, part: _Part, old: Sequence[Any], new: Sequence[Any]) -> list[Change]:
     before = {part.key(entry): entry for entry in old}
     after = {part.key(entry): entry for entry in new}
     changes = [

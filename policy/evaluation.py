@@ -43,9 +43,7 @@ def controls_in_force(version: PolicyVersion) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def evaluate(
-    *, version: PolicyVersion, now: datetime, only: str | None = None
-) -> list[Evaluated]:
+def evaluate(*, version: PolicyVersion, now: datetime, only: str | None = None) -> list[Evaluated]:
     """Evaluate every control in force, or one of them. Raises `UnknownControl`."""
     in_force = controls_in_force(version)
     if only is not None and only not in in_force:

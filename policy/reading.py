@@ -106,13 +106,12 @@ def _check(source: bytes, *, filename: str, today: date | None, with_references:
         mistakes += complaints.of_format(error, data)
     if with_references:
         mistakes += references.check(data, today=today)
+        mistakes += references.check_further(document) if document else []
     for mistake in mistakes:
         if broken and mistake.absence:
             continue
         line = nearest(places, mistake.path)
-        problems.append(
-            Problem(filename, line, dotted(mistake.path), mistake.message, mistake.fix)
-        )
+        problems.append(Problem(filename, line, dotted(mistake.path), mistake.message, mistake.fix))
     if problems or document is None:
         raise PolicyError(problems)
     return document

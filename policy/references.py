@@ -7,7 +7,7 @@ those of the format. Whatever has the wrong type here was reported there and is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,10 +16,12 @@ from datamap import registry
 from datamap.holding import Erasing, Holding
 from policy import vocabulary
 from policy.complaints import Mistake, did_you_mean
+from policy.document import Document
 from policy.lines import Path
 from policy.period import Period
 
 Data = Mapping[str, Any]
+Further = Callable[[Document], Iterable[Mistake]]
 LONGEST_CONTEST = timedelta(days=30)  # a locked child's data is not kept longer while asked about
 LONGEST_LOCK = timedelta(days=1)
 LONGEST_ERASURE = timedelta(days=30)
@@ -52,6 +54,23 @@ def check(data: Data, *, today: date | None) -> list[Mistake]:
     if today is not None:
         mistakes += _release(data, today)
     return mistakes
+
+
+_further: list[Further] = []
+
+
+def add(further: Further) -> Further:
+    """Let a higher room refuse what it could not carry out; asked once the format is right.
+
+    Paths of its mistakes are those of the file: `("retention", 2, "holding")`.
+    """
+    _further.append(further)
+    return further
+
+
+def check_further(document: Document) -> list[Mistake]:
+    """What the higher rooms have to say."""
+    return [mistake for look in _further for mistake in look(document)]
 
 
 # What two entries may not share, and how to say so.

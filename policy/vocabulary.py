@@ -181,8 +181,8 @@ def period(span: Period) -> str:
 def countries() -> dict[str, str]:
     """ISO 3166 code → English name, from the time zone database's public-domain list."""
     table = (files("tzdata") / "zoneinfo" / "iso3166.tab").read_text(encoding="utf-8")
-    rows = (line.split("\t") for line in table.splitlines() if line and not line.startswith("#"))
-    return {code: name for code, name in rows}
+    rows = (line.partition("\t") for line in table.splitlines() if not line.startswith("#"))
+    return {code: name for code, _tab, name in rows if code}
 
 
 def country(code: str) -> str:
