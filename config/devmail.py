@@ -19,6 +19,7 @@ def read_mail(file: Path) -> dict[str, Any]:
     message = message_from_bytes(file.read_bytes(), policy=policy.default)
     assert isinstance(message, EmailMessage)
     bodies = {kind: message.get_body((kind,)) for kind in ("plain", "html")}
+    texts = {kind: str(body.get_content()) if body else "" for kind, body in bodies.items()}
     return {
         "id": file.stem,
         "from": str(message["From"] or ""),
@@ -26,7 +27,7 @@ def read_mail(file: Path) -> dict[str, Any]:
         "subject": str(message["Subject"] or ""),
         "date": str(message["Date"] or ""),
         "headers": {name: str(value) for name, value in message.items()},
-        **{kind: body.get_content() if body else "" for kind, body in bodies.items()},
+        **{kind: text.replace("\r\n", "\n") for kind, text in texts.items()},
     }
 
 
