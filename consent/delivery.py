@@ -187,10 +187,9 @@ def _send(message: Message, *, relay: Relay, now: datetime) -> str:
 
 
 def _is_wanted(message: Message, *, now: datetime) -> bool:
-    """What the ledger and the policy in force say at this instant; noted on the message."""
+    """What the ledger and the policy in force say now; the event it rests on is noted."""
     assert message.subject_id is not None
     version = current.fresh(now)
-    message.policy_digest = version.digest
     key = message.category
     message.decision = (
         Choice.objects.filter(subject_id=message.subject_id, kind=Kind.MAIL, key=key)

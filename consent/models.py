@@ -170,6 +170,7 @@ class Message(models.Model):
     with `sending` for the first time. ended_at: when the state became final.
     token_hash: SHA-256 of the token in the refusal link. decision: the ledger event the sending
     rests on, if there was one; it may have ended since, so it is no foreign key.
+    policy_digest: the version in force when it was written, which its footer quotes.
     footer: what stood below the signature line in the bytes that left, tokens taken out.
     """
 

@@ -81,6 +81,6 @@ def _transfer(transfer: Transfer) -> Option:
         transfer.key,
         transfer.title,
         transfer.ask,
-        note=transfer.declined,
+        note=transfer.withdrawn,
         withdrawn=transfer.withdrawn,
     )

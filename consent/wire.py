@@ -16,7 +16,7 @@ from consent.letter import Letter
 # List-Unsubscribe, which no mail program could read then. RFC 5322 2.1.1 allows 998.
 _UNFOLDED = SMTP.clone(max_line_length=998)
 SIGNATURE = "\n-- \n"  # RFC 3676 4.3
-TOKEN_MARK = "(link)"
+LINK_MARK = "(link)"
 
 
 def to_bytes(
@@ -50,4 +50,4 @@ def footer_of(raw: bytes, *, refusal: str) -> str:
     _, found, footer = text.rpartition(SIGNATURE)
     if not found:
         return ""
-    return footer.replace(refusal, TOKEN_MARK).strip() if refusal else footer.strip()
+    return footer.replace(refusal, LINK_MARK).strip() if refusal else footer.strip()

@@ -1,0 +1,15 @@
+"""What this room offers on the hubs."""
+
+from django.utils.translation import gettext_lazy as _
+
+from audit.access import Section, add_to_privacy_centre
+
+add_to_privacy_centre(
+    Section(
+        key="choices",
+        title=_("Your choices"),
+        text=_("What you agreed to and when, each with a switch and its history."),
+        url="consent:choices",
+        order=10,
+    )
+)
