@@ -7,6 +7,7 @@ that can't be sent is noted in the log and forgotten, and a committed request is
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
