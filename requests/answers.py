@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from django.utils import translation
 
 from consent import mail
-from consent.letter import Letter as Written
 from consent.models import Message, State
 from requests import links, rules, wording
 from requests.models import Letter, Request
@@ -66,7 +65,7 @@ def post(
             language=request.language,
             held=held,
         )
-        text = Written.unseal(bytes(message.sealed or b"")).body
+        text = mail.text_of(message)
         Letter.objects.create(
             request=request,
             message_id=message.pk,

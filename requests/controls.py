@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext_lazy as _
 
 from audit.control import Control, Finding, Sort, declare
-from consent.letter import Letter as Written
+from consent import mail
 from consent.models import Message
 from policy import current
 from requests import answers, probe, rules
@@ -32,13 +32,13 @@ def deletion_notice(now: datetime) -> Finding:
         )
     )
     checked = 0
-    for message_id, sealed in messages.values_list("pk", "sealed").iterator():
+    for message in messages.only("pk", "sealed").iterator():
         checked += 1
-        told = letters.pop(message_id, False)
-        if sealed is not None:
-            told = told and answers.says_copies_may_remain(Written.unseal(bytes(sealed)).body)
+        told = letters.pop(message.pk, False)
+        if message.sealed is not None:
+            told = told and answers.says_copies_may_remain(mail.text_of(message))
         if not told:
-            bad.append(f"message {message_id}")
+            bad.append(f"message {message.pk}")
     # Their messages ended with the retention period or with the person; what they said stands.
     bad += [f"message {message_id}" for message_id, told in letters.items() if not told]
     return Finding.of(

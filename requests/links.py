@@ -44,14 +44,3 @@ def address(token: str) -> str:
 def digest(token: str) -> str:
     """What is stored of a token. It has 256 random bits, so a plain hash can't be searched."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def delete_expired(*, now: datetime, chunk: int = 1000) -> int:
-    """Delete links past their end, in short transactions; returns how many."""
-    deleted = 0
-    while True:
-        due = StatusLink.objects.filter(expires_at__lte=now).order_by("expires_at")
-        ids = list(due.values_list("pk", flat=True)[:chunk])
-        if not ids:
-            return deleted
-        deleted += StatusLink.objects.filter(pk__in=ids).delete()[0]

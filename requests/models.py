@@ -94,7 +94,7 @@ class Request(models.Model):
     decided_at = models.DateTimeField(null=True)
     undo_until = models.DateTimeField(null=True)
     erasure = models.ForeignKey(
-        Erasure, on_delete=models.PROTECT, null=True, related_name="requests"
+        Erasure, on_delete=models.SET_NULL, null=True, related_name="requests"
     )
     answer_id = models.UUIDField(null=True)
     closed_at = models.DateTimeField(null=True)
@@ -226,10 +226,11 @@ class StatusLink(models.Model):
     """A way to a request's status page without an account, sent by mail.
 
     Each mail carries a link of its own, so that no token has to be kept: only its SHA-256 is.
+    It ends by a rule of its own, long before the request does.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    request = models.ForeignKey(Request, on_delete=models.CASCADE, related_name="links")
+    request = models.ForeignKey(Request, on_delete=models.SET_NULL, null=True, related_name="links")
     token_hash = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()

@@ -6,7 +6,7 @@ complex, told with the reasons within the first.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from policy import current
@@ -58,5 +58,6 @@ def undo_until(*, document: Document, kind: str, decided_at: datetime) -> dateti
 
 
 def end_of(period: Period, *, start: datetime, document: Document) -> datetime:
-    """The end of a period in the operator's zone and with their holidays."""
-    return period.after(start, zone=document.zone, holidays=document.site.holidays)
+    """The end of a period in the operator's zone and with their holidays, as UTC."""
+    end = period.after(start, zone=document.zone, holidays=document.site.holidays)
+    return end.astimezone(UTC)
