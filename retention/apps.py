@@ -14,7 +14,7 @@ class RetentionConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from retention import checks, tasks  # noqa: F401  registers receivers, tasks
+        from retention import checks, children, expiry, publication, tasks  # noqa: F401  receivers
 
         post_migrate.connect(_grant, dispatch_uid="retention.grants")
 

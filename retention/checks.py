@@ -10,7 +10,13 @@ from django.core.checks import CheckMessage, Error, register
 
 from datamap import registry
 from datamap.holding import Erasing, Holding
-from retention.dependents import HoldingsInACircle, Undeletable, dependents, erasing_order
+from retention.dependents import (
+    ERASING,
+    HoldingsInACircle,
+    Undeletable,
+    dependents,
+    erasing_order,
+)
 from retention.steps import share_column
 
 TAG = "retention"
@@ -36,7 +42,7 @@ def _check(holding: Holding) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if holding.erasing is Erasing.DELETE:
         try:
-            dependents(model, apart=True)
+            dependents(model, ERASING)
         except Undeletable as error:
             found.append(
                 Error(

@@ -21,7 +21,7 @@ from datamap import registry
 from datamap.holding import Erasing, Holding
 
 
-class Undeletable(Exception):
+class Undeletable(RuntimeError):
     """Rows of `model` can't be removed because of `relation`; `why` says it in words."""
 
     def __init__(self, *, model: str, relation: str, why: str) -> None:
@@ -29,7 +29,7 @@ class Undeletable(Exception):
         super().__init__(f"{model} can't be removed: {relation} {why}")
 
 
-class HoldingsInACircle(Exception):
+class HoldingsInACircle(RuntimeError):
     """Holdings that each must go before the other; `keys` names them."""
 
     def __init__(self, keys: list[str]) -> None:
@@ -53,17 +53,28 @@ class Dependent:
     below: tuple[Dependent, ...]
 
 
-def dependents(
-    model: type[Model], *, apart: bool = False, unreferenced: frozenset[str] = frozenset()
-) -> tuple[Dependent, ...]:
-    """The tables that refer to `model`, recursively. Raises `Undeletable`.
+@dataclass(frozen=True)
+class Manners:
+    """How far a removal may go.
 
     apart: tables with a holding of their own are left to their own step; rows still referring
         then are somebody else's, and the database refuses (an erasure).
     unreferenced: relations, by query name, through which no row to be removed is referred to,
         because the holding's `due` says so.
+    ruled: keys of holdings whose rows end by rules of their own and so not with another row.
     """
-    return tuple(_walk(model, apart=apart, unreferenced=unreferenced, path=(model,)))
+
+    apart: bool = False
+    unreferenced: frozenset[str] = frozenset()
+    ruled: frozenset[str] = frozenset()
+
+
+ERASING = Manners(apart=True)
+
+
+def dependents(model: type[Model], manners: Manners = Manners()) -> tuple[Dependent, ...]:
+    """The tables that refer to `model`, recursively. Raises `Undeletable`."""
+    return tuple(_walk(model, manners=manners, path=(model,)))
 
 
 def erasing_order() -> list[Holding]:
@@ -75,7 +86,7 @@ def erasing_order() -> list[Holding]:
     of_model: dict[type[Model], list[str]] = {}
     for holding in by_key.values():
         of_model.setdefault(holding.model_class, []).append(holding.key)
-    sorter: TopologicalSorter[str] = TopologicalSorter({key: () for key in by_key})
+    sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(by_key, ()))
     for holding in by_key.values():
         sorter.add(holding.key, *holding.after)
         for model in _referred(holding.model_class):
@@ -98,57 +109,47 @@ def unreferenced_by_due(holding: Holding) -> frozenset[str]:
 
 
 def _walk(
-    model: type[Model],
-    *,
-    apart: bool,
-    unreferenced: frozenset[str],
-    path: tuple[type[Model], ...],
+    model: type[Model], *, manners: Manners, path: tuple[type[Model], ...]
 ) -> Iterator[Dependent]:
     if model._meta.parents:
         raise Undeletable(model=model._meta.label, relation="its parent table", why="is another")
     for relation in _relations_to(model):
         related: type[Model] = relation.related_model
         name = f"{related._meta.label}.{relation.field.name}"
-        if len(path) == 1 and relation.related_query_name in unreferenced:
+        if len(path) == 1 and relation.related_query_name in manners.unreferenced:
             continue
         own = [h for h in registry.holdings() if h.model_class is related]
         lets_go = relation.on_delete is models.SET_NULL
-        if apart and own and not lets_go and not _stays(own):
+        if manners.apart and own and not lets_go and own[0].erasing is not Erasing.KEEP:
             continue
-        _refuse(model=model, relation=relation, name=name, own=own)
-        if related in path:
-            raise Undeletable(model=model._meta.label, relation=name, why="goes in a circle")
-        below = (
-            ()
-            if lets_go
-            else tuple(
-                _walk(related, apart=apart, unreferenced=frozenset(), path=(*path, related))
-            )
-        )
+        why = _objection(relation, own=own, manners=manners)
+        if not why and related in path:
+            why = "goes in a circle"
+        if why:
+            raise Undeletable(model=model._meta.label, relation=name, why=why)
+        below = _walk(related, manners=manners, path=(*path, related))
         yield Dependent(
             model=related,
             column=relation.field.column,
             target=relation.field.target_field.column,
             lets_go=lets_go,
-            below=below,
+            below=() if lets_go else tuple(below),
         )
 
 
-def _refuse(*, model: type[Model], relation: Any, name: str, own: list[Holding]) -> None:
-    why = ""
+def _objection(relation: Any, *, own: list[Holding], manners: Manners) -> str:
+    """Why the rows behind a relation can't follow, in words; empty when they can."""
     if relation.on_delete not in (models.CASCADE, models.SET_NULL):
-        why = "protects it and does not go along"
-    elif issubclass(relation.related_model, AppendOnly):
-        why = "belongs to a table that is only ever written"
-    elif relation.on_delete is models.CASCADE and _stays(own):
-        why = "is kept on a ground of its own"
-    if why:
-        raise Undeletable(model=model._meta.label, relation=name, why=why)
-
-
-def _stays(own: list[Holding]) -> bool:
-    """Whether rows outlive their parent. Kept rows without a clock end when their parent does."""
-    return any((h.erasing is Erasing.KEEP and h.clocks) or h.spare for h in own)
+        return "protects it and does not go along"
+    if issubclass(relation.related_model, AppendOnly):
+        return "belongs to a table that is only ever written"
+    if relation.on_delete is models.SET_NULL:
+        return ""
+    if manners.apart and any(h.erasing is Erasing.KEEP for h in own):
+        return "is kept on a ground of its own"
+    if any(h.key in manners.ruled for h in own):
+        return "ends by a rule of its own"
+    return ""
 
 
 @dataclass(frozen=True)

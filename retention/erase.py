@@ -49,11 +49,20 @@ from retention.models import Erasure
 from retention.steps import left_rows
 from retention.worker import Worked, work
 
-__all__ = ["AlreadyBegun", "StepPreview", "Worked", "cancel", "preview", "start", "start_many", "work"]
+__all__ = [
+    "AlreadyBegun",
+    "StepPreview",
+    "Worked",
+    "cancel",
+    "preview",
+    "start",
+    "start_many",
+    "work",
+]
 TASK = "retention.erase"
 
 
-class AlreadyBegun(Exception):
+class AlreadyBegun(RuntimeError):
     """The erasure can't be cancelled any more; `state` is where it is."""
 
     def __init__(self, state: str) -> None:
@@ -189,9 +198,7 @@ def cancel(*, erasure_id: uuid.UUID, actor: Actor, now: datetime) -> Erasure:
     return erasure
 
 
-def _existing(
-    *, subject: Subject, due_at: datetime, deadline: datetime | None
-) -> Erasure | None:
+def _existing(*, subject: Subject, due_at: datetime, deadline: datetime | None) -> Erasure | None:
     """The open erasure of this person, or the finished one if there is nothing left to do."""
     erasures = Erasure.objects.filter(subject=subject).order_by("-asked_at")
     open_one = erasures.filter(state__in=Erasure.OPEN).select_for_update().first()

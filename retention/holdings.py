@@ -66,6 +66,7 @@ declare(
             "locked_at",
             "contest_until",
             "erase_by",
+            "told_at",
             "contested_at",
             "decided_at",
             "decided_by",

@@ -200,7 +200,7 @@ class ChildCase(models.Model):
     arrived_at: when the knowledge reached us, whoever read it later; all limits count from it.
     contest_until: until then the person can say that it is a mistake.
     erase_by: when everything must be gone, unless the case is released.
-    statement: what the person wrote, encrypted.
+    told_at: when the person was written to. statement: what they wrote, encrypted.
     """
 
     class State(models.TextChoices):
@@ -225,7 +225,10 @@ class ChildCase(models.Model):
     locked_at = models.DateTimeField()
     contest_until = models.DateTimeField()
     erase_by = models.DateTimeField()
-    token_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)
+    token_hash = models.CharField(  # noqa: DJ001  unique among those that have one
+        max_length=64, null=True, unique=True, editable=False
+    )
+    told_at = models.DateTimeField(null=True)
     statement = models.BinaryField(null=True)
     contested_at = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)

@@ -51,9 +51,7 @@ def pick(query: QuerySet[Any, Any], *, wait: bool = False) -> list[tuple[Any, ..
         return list(cursor.fetchall())
 
 
-def delete(
-    model: type[Model], ids: Sequence[Any], *, along: Sequence[Dependent] = ()
-) -> Removed:
+def delete(model: type[Model], ids: Sequence[Any], *, along: Sequence[Dependent] = ()) -> Removed:
     """Delete these rows with everything that hangs on them, in the caller's transaction."""
     done = Removed()
     chosen = sql.SQL("{} = ANY({})").format(_pk(model), _array(model))

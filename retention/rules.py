@@ -19,7 +19,7 @@ from datamap import registry
 from datamap.holding import Erasing, Holding
 from policy.document import Document, RetentionRule
 from policy.models import PolicyVersion
-from retention.dependents import Undeletable, dependents, unreferenced_by_due
+from retention.dependents import Manners, Undeletable, dependents, unreferenced_by_due
 
 _TICK = timedelta(microseconds=1)  # Postgres' resolution
 
@@ -38,14 +38,6 @@ class Due:
     until: datetime
     rule_digest: str
     policy_digest: str
-
-
-class Unenforceable(Exception):
-    """A rule that can't be carried out; `why` says it in words for the operator."""
-
-    def __init__(self, rule: RetentionRule, why: str) -> None:
-        self.rule, self.why = rule, why
-        super().__init__(f"{rule.holding} {rule.clock}: {why}")
 
 
 def published(now: datetime) -> list[PolicyVersion]:
@@ -77,31 +69,34 @@ def digest(rule: RetentionRule) -> str:
     return hashlib.sha256(rule.model_dump_json().encode()).hexdigest()
 
 
-def refusals(document: Document) -> list[Unenforceable]:
-    """The document's rules that this installation could not carry out."""
-    found = []
-    for rule in document.retention:
-        try:
-            enforceable(rule)
-        except Unenforceable as error:
-            found.append(error)
+def refusals(document: Document) -> dict[int, str]:
+    """Place of a rule in the document → why this installation could not carry it out."""
+    found = {}
+    for place, rule in enumerate(document.retention):
+        why = refusal(
+            key=rule.holding, clock=rule.clock, action=rule.action, ruled=ruled(document)
+        ) or _too_early(rule)
+        if why:
+            found[place] = why
     return found
 
 
-def enforceable(rule: RetentionRule) -> Holding:
-    """The holding a rule is about. Raises `Unenforceable`."""
-    try:
-        holding = registry.holding(rule.holding)
-    except registry.UnknownHolding as error:
-        raise Unenforceable(rule, str(error)) from None
-    why = refusal(holding=holding, clock=rule.clock, action=rule.action)
-    if why:
-        raise Unenforceable(rule, why)
-    return holding
+def ruled(document: Document) -> frozenset[str]:
+    """Holdings whose rows end by a rule of their own."""
+    return frozenset(rule.holding for rule in document.retention)
 
 
-def refusal(*, holding: Holding, clock: str, action: str) -> str:
+def manners(holding: Holding, ruled: frozenset[str]) -> Manners:
+    """How far deleting rows of this holding may go."""
+    return Manners(unreferenced=unreferenced_by_due(holding), ruled=ruled)
+
+
+def refusal(*, key: str, clock: str, action: str, ruled: frozenset[str]) -> str:
     """Why this action can't be carried out on the holding, in words; empty when it can."""
+    try:
+        holding = registry.holding(key)
+    except registry.UnknownHolding as error:
+        return str(error)
     expiry = expiries().get(holding.model_class)
     if clock not in holding.clocks:
         known = ", ".join(sorted(holding.clocks)) or "none"
@@ -116,10 +111,18 @@ def refusal(*, holding: Holding, clock: str, action: str) -> str:
         return "its rows outlive the person; write 'delete'"
     if action == "delete":
         try:
-            dependents(holding.model_class, unreferenced=unreferenced_by_due(holding))
+            dependents(holding.model_class, manners(holding, ruled))
         except Undeletable as error:
             return str(error)
     return ""
+
+
+def _too_early(rule: RetentionRule) -> str:
+    """An append-only table's own floor, under which its function refuses rows."""
+    expiry = expiries().get(registry.holding(rule.holding).model_class)
+    if expiry is None or rule.period.rough() > expiry.floor:
+        return ""
+    return f"its rows stay {expiry.floor.days} days at least; write a longer period"
 
 
 def _ranges(
@@ -154,9 +157,7 @@ def _latest(
         for rule in document.retention:
             if (rule.holding, rule.clock, rule.action) != kind:
                 continue
-            until = rule.period.last_start(
-                now, zone=document.zone, holidays=document.site.holidays
-            )
+            until = rule.period.last_start(now, zone=document.zone, holidays=document.site.holidays)
             if found is None or until > found.until:
                 found = Due(*kind, None, until, digest(rule), version.digest)
     return found

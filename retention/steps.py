@@ -13,7 +13,7 @@ from psycopg import sql
 
 from datamap.holding import Erasing, Holding
 from retention import removal
-from retention.dependents import dependents
+from retention.dependents import ERASING, dependents
 from retention.models import ErasureStep
 
 
@@ -22,9 +22,7 @@ def left_rows(holding: Holding, subject_ids: Sequence[UUID]) -> QuerySet[Model]:
     return holding.rows_to_erase(list(subject_ids))
 
 
-def left_shares(
-    holding: Holding, path: str, subject_ids: Sequence[UUID]
-) -> QuerySet[Model]:
+def left_shares(holding: Holding, path: str, subject_ids: Sequence[UUID]) -> QuerySet[Model]:
     """Rows that are somebody else's and still name one of these people at the end of `path`."""
     if holding.erasing is Erasing.KEEP:
         return holding.rows().none()
@@ -78,15 +76,13 @@ def _bite_own(holding: Holding, *, erasures: Mapping[UUID, UUID], size: int) -> 
     if holding.erasing is Erasing.ANONYMISE:
         removal.blank(holding, ids)
     else:
-        along = dependents(holding.model_class, apart=True)
+        along = dependents(holding.model_class, ERASING)
         removal.delete(holding.model_class, ids, along=along)
     _count(holding, whose=[subject for _, subject in picked], erasures=erasures)
     return len(picked)
 
 
-def _bite_shares(
-    holding: Holding, path: str, *, erasures: Mapping[UUID, UUID], size: int
-) -> int:
+def _bite_shares(holding: Holding, path: str, *, erasures: Mapping[UUID, UUID], size: int) -> int:
     column = share_column(holding, path)
     if column is None:
         return 0  # a system check has said so; the verification will not pass

@@ -7,12 +7,28 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from retention import erase
+from retention import children, erase, schedule
 
-SCHEDULE = {"retention.erase": timedelta(seconds=30)}
+SCHEDULE = {
+    "retention.sweep": timedelta(minutes=5),
+    "retention.erase": timedelta(seconds=30),
+    "retention.children": timedelta(seconds=60),
+}
+
+
+@shared_task(name="retention.sweep")
+def sweep_tick() -> None:
+    """Sweep if the day's sweep is due."""
+    schedule.sweep_if_due(now=timezone.now())
 
 
 @shared_task(name="retention.erase")
 def erase_tick() -> None:
     """Carry out erasures that are due."""
     erase.work(now=timezone.now())
+
+
+@shared_task(name="retention.children")
+def children_tick() -> None:
+    """Start erasing children whose time to contest is over."""
+    children.erase_due(now=timezone.now())

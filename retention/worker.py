@@ -32,7 +32,7 @@ ALARM_AFTER = 5  # rounds without a clean end before people are told
 LONGEST_WAIT = timedelta(hours=1)
 
 
-class LeaseLost(Exception):
+class LeaseLost(RuntimeError):
     """Another worker has taken the erasures over."""
 
 
@@ -75,7 +75,7 @@ def work(
             _carry_out(claimed, worked)
         except LeaseLost:
             log.warning("erasure lease lost", erasures=len(claimed.erasures))
-        except Exception as error:  # one bad batch must not keep the others from their end
+        except Exception as error:  # noqa: BLE001  one bad batch must not stop the others
             _failed(claimed, error=type(error).__name__)
             worked.failed += claimed.erasures.values()
     return worked

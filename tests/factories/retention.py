@@ -62,9 +62,9 @@ def table_digests(*, without: UUID | None = None) -> dict[str, tuple[int, str]]:
     found = {}
     for model in every_table():
         table = model._meta.db_table
-        query = sql.SQL(
-            "SELECT t::text FROM {} AS t WHERE t::text NOT LIKE %s ORDER BY 1"
-        ).format(sql.Identifier(table))
+        query = sql.SQL("SELECT t::text FROM {} AS t WHERE t::text NOT LIKE %s ORDER BY 1").format(
+            sql.Identifier(table)
+        )
         with connection.cursor() as cursor:
             cursor.execute(query.as_string(None), [f"%{without}%" if without else ""])
             rows = [row[0] for row in cursor.fetchall()]

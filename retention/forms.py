@@ -1,0 +1,55 @@
+"""What people type on this room's pages: a statement, decisions, reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts.forms import BirthDateForm
+from retention.children import LONGEST_STATEMENT
+
+
+class StatementForm(forms.Form):
+    """What a locked person says. No upload: proofs about children are no data we want."""
+
+    statement = forms.CharField(
+        label=_("Why is this a mistake?"),
+        help_text=_(
+            "In your own words. Please send no copy of an identity card, and nothing else that "
+            "we would only have to delete again."
+        ),
+        max_length=LONGEST_STATEMENT,
+        widget=forms.Textarea(attrs={"rows": 6}),
+    )
+
+
+class ReasonForm(forms.Form):
+    """Why a member of staff does something, for the record."""
+
+    reason = forms.CharField(
+        label=_("Your reason"),
+        help_text=_("Stays on record. Write no name, address or birth date here."),
+        max_length=200,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+
+class ReleaseForm(BirthDateForm):
+    """Not a child: the right birth date, needed where the one we hold says child."""
+
+    reason = ReasonForm.base_fields["reason"]
+
+    def __init__(self, *args: Any, needed: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not needed:
+            for name in ("day", "month", "year"):
+                del self.fields[name]
+
+    def clean(self) -> dict[str, Any]:
+        return super().clean() if "day" in self.fields else dict(self.cleaned_data)
+
+
+class SweepForm(forms.Form):
+    """Asking what a sweep would delete now."""

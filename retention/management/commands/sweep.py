@@ -1,0 +1,49 @@
+"""`manage.py sweep`: end what is past its period, after showing what that is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from datamap.registry import UnknownHolding
+from policy.current import NoPolicy
+from retention.models import SweepRun
+from retention.sweep import sweep
+
+
+class Command(BaseCommand):
+    help = "Delete or anonymise everything whose period in the policy is over."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--holding", help="only the rules over this holding")
+        parser.add_argument("--dry-run", action="store_true", help="count, change nothing")
+        parser.add_argument("--yes", action="store_true", help="don't ask")
+
+    def handle(self, *args: Any, holding: str | None, dry_run: bool, yes: bool, **o: Any) -> None:
+        try:
+            if dry_run or not yes:
+                self.show(sweep(now=timezone.now(), holding=holding, dry_run=True))
+            if dry_run:
+                return
+            if not yes and input("Do this now? Type yes: ") != "yes":
+                raise CommandError("nothing was changed")
+            run = sweep(now=timezone.now(), holding=holding)
+        except (UnknownHolding, NoPolicy) as error:
+            raise CommandError(str(error)) from None
+        self.show(run)
+        if run.state == SweepRun.State.FAILED:
+            raise CommandError("some rules could not be carried out")
+
+    def show(self, run: SweepRun) -> None:
+        """One line per rule, and the sum."""
+        words = "would go" if run.dry_run else "gone"
+        total = 0
+        for step in run.steps.all():
+            what = f"{step.action:<10} {step.holding} by {step.clock} up to {step.until:%F %T} UTC"
+            self.stdout.write(f"{step.rows:>10}  {what}")
+            if step.error:
+                self.stderr.write(f"            not done: {step.error}")
+            total += step.rows
+        self.stdout.write(f"{total:>10}  rows {words}")

@@ -1,0 +1,49 @@
+"""Where this room's pages stand on the staff console."""
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from audit.access import Section, add_to_staff_console
+from retention import overview
+from retention.models import SweepRun
+
+
+def _children(request: HttpRequest) -> str:
+    contested, late = overview.waiting(now=timezone.now())
+    words = ngettext(
+        "%(n)d case waits for a decision", "%(n)d cases wait for a decision", contested
+    ) % {"n": contested}
+    if late:
+        words += ", " + ngettext("%(n)d is late", "%(n)d are late", late) % {"n": late}
+    return words
+
+
+def _sweeps(request: HttpRequest) -> str:
+    last = SweepRun.objects.filter(dry_run=False).order_by("-started_at").first()
+    return str(last.get_state_display()) if last is not None else _("no sweep has run yet")
+
+
+add_to_staff_console(
+    Section(
+        key="retention.children",
+        title=gettext_lazy("Children"),
+        text=gettext_lazy("People who were locked because they may be children: decide, and see."),
+        url="retention:cases",
+        permission="retention.children",
+        order=30,
+        summary=_children,
+    )
+)
+add_to_staff_console(
+    Section(
+        key="retention.sweeps",
+        title=gettext_lazy("Retention"),
+        text=gettext_lazy("What ended when its period was over, what is due, what went wrong."),
+        url="retention:sweeps",
+        permission="retention.view",
+        order=40,
+        summary=_sweeps,
+    )
+)

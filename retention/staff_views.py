@@ -1,0 +1,204 @@
+"""Pages for staff: what the sweeps did and would do, and the cases of children."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import cast
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db import connection, transaction
+from django.db.utils import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.models import User
+from audit.access import note_access, personal, staff_page
+from policy import current
+from retention import children, overview
+from retention.forms import ReasonForm, ReleaseForm
+from retention.models import ChildCase
+from retention.sweep import sweep
+
+CHILDREN = "retention.children"
+DRY_RUN_SECONDS = 20
+
+
+@personal
+@staff_page("retention.view")
+@require_GET
+def sweeps(request: HttpRequest) -> HttpResponse:
+    """The rules in force with what the last sweep did for each."""
+    now = timezone.now()
+    return render(request, "retention/sweeps.html", overview.page(now=now))
+
+
+@personal
+@staff_page("retention.view")
+@require_POST
+def dry_run(request: HttpRequest) -> HttpResponse:
+    """Count what a sweep would do now; nothing is changed."""
+    now = timezone.now()
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = '{DRY_RUN_SECONDS}s'")
+            run = sweep(now=now, dry_run=True)
+    except OperationalError:
+        messages.error(request, _("Counting took too long. Ask for a dry run on the console."))
+        return redirect("retention:sweeps")
+    return render(request, "retention/sweeps.html", overview.page(now=now, preview=run))
+
+
+@personal
+@staff_page(CHILDREN)
+@require_GET
+def cases(request: HttpRequest) -> HttpResponse:
+    """All cases, open ones first, without anything about the person."""
+    now = timezone.now()
+    page = Paginator(overview.cases(), 50).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "lines": [overview.line(case, now=now) for case in page],
+        "zone": current.document(now).zone,
+        "nav_current": "staff",
+    }
+    return render(request, "retention/cases.html", context)
+
+
+@personal
+@staff_page(CHILDREN)
+@require_http_methods(["GET", "POST"])
+def case(request: HttpRequest, reference: str) -> HttpResponse:
+    """One case. Reading what the person wrote needs a reason, which is written down first."""
+    now, found = timezone.now(), get_object_or_404(ChildCase, reference=reference)
+    reading = ReasonForm(request.POST or None, prefix="read")
+    statement = ""
+    if request.method == "POST" and reading.is_valid():
+        note_access(
+            request=request,
+            permission=CHILDREN,
+            subject_id=found.subject_id,
+            task=f"child-case:{found.reference}",
+            reason=reading.cleaned_data["reason"],
+            now=now,
+        )
+        statement = children.statement_of(found)
+    return render(
+        request, "retention/case.html", _case_context(request, found, now, reading, statement)
+    )
+
+
+@personal
+@staff_page(CHILDREN)
+@require_POST
+def release(request: HttpRequest, reference: str) -> HttpResponse:
+    """Decide: not a child."""
+    now, found = timezone.now(), get_object_or_404(ChildCase, reference=reference)
+    form = ReleaseForm(request.POST, now=now, needed=children.needs_birth_date(found, now))
+    if not form.is_valid():
+        return _refuse(request, found, now, release=form)
+    try:
+        children.confirm_not_child(
+            case_id=found.pk,
+            reason=form.cleaned_data["reason"],
+            decider=_user(request),
+            now=now,
+            born_on=form.born_on,
+        )
+    except children.StillAChild:
+        form.add_error("year", _("With this birth date the person is still a child."))
+        return _refuse(request, found, now, release=form)
+    except (children.NotOpen, children.OwnCase):
+        return _too_late(request, found)
+    messages.success(request, _("Released. The person can sign in again and has been told."))
+    return redirect("retention:cases")
+
+
+@personal
+@staff_page(CHILDREN)
+@require_POST
+def confirm(request: HttpRequest, reference: str) -> HttpResponse:
+    """Decide: a child."""
+    now, found = timezone.now(), get_object_or_404(ChildCase, reference=reference)
+    form = ReasonForm(request.POST, prefix="confirm")
+    if not form.is_valid():
+        return _refuse(request, found, now, confirm=form)
+    try:
+        children.confirm_child(
+            case_id=found.pk,
+            reason=form.cleaned_data["reason"],
+            decider=_user(request),
+            now=now,
+        )
+    except (children.NotOpen, children.OwnCase):
+        return _too_late(request, found)
+    messages.success(request, _("Confirmed. Everything about this person is being erased."))
+    return redirect("retention:cases")
+
+
+@personal
+@staff_page(CHILDREN)
+@require_POST
+def parent(request: HttpRequest, reference: str) -> HttpResponse:
+    """Decide: a parent's consent was verified."""
+    now, found = timezone.now(), get_object_or_404(ChildCase, reference=reference)
+    form = ReasonForm(request.POST, prefix="parent")
+    if not form.is_valid():
+        return _refuse(request, found, now, parent=form)
+    try:
+        children.verify_parental_consent(
+            case_id=found.pk,
+            reason=form.cleaned_data["reason"],
+            decider=_user(request),
+            now=now,
+        )
+    except (children.NotOpen, children.OwnCase, children.NoParentalPath):
+        return _too_late(request, found)
+    messages.success(request, _("Recorded. The account is open again, with a minor's settings."))
+    return redirect("retention:cases")
+
+
+def _case_context(
+    request: HttpRequest,
+    found: ChildCase,
+    now: datetime,
+    reading: ReasonForm,
+    statement: str = "",
+    **forms: ReasonForm | ReleaseForm,
+) -> dict[str, object]:
+    document = current.document(now)
+    return {
+        "case": found,
+        "line": overview.line(found, now=now),
+        "own": found.subject_id == _user(request).subject_id,
+        "reading": reading,
+        "statement": statement,
+        "release_form": forms.get(
+            "release", ReleaseForm(now=now, needed=children.needs_birth_date(found, now))
+        ),
+        "confirm_form": forms.get("confirm", ReasonForm(prefix="confirm")),
+        "parent_form": forms.get("parent", ReasonForm(prefix="parent")),
+        "parental": document.age.parental_consent,
+        "zone": document.zone,
+        "nav_current": "staff",
+    }
+
+
+def _refuse(
+    request: HttpRequest, found: ChildCase, now: datetime, **forms: ReasonForm | ReleaseForm
+) -> HttpResponse:
+    """The case again, with what has to be mended."""
+    context = _case_context(request, found, now, ReasonForm(prefix="read"), **forms)
+    return render(request, "retention/case.html", context, status=400)
+
+
+def _too_late(request: HttpRequest, found: ChildCase) -> HttpResponse:
+    messages.error(request, _("Not done: the case has moved on, or it is your own."))
+    return redirect("retention:case", reference=found.reference)
+
+
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)
