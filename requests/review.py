@@ -158,7 +158,7 @@ def extend(*, request_id: UUID, reviewer: User, reason: str, now: datetime) -> R
             raise TooLate
         due_at = rules.end_of(extension, start=request.due_at, document=document)
         Request.objects.filter(pk=request.pk).update(
-            due_at=due_at, extended_at=now, warned_at=None, extension_reason=encrypt(reason)
+            due_at=due_at, extended_at=now, extension_reason=encrypt(reason)
         )
         _tell(request, Step.EXTENDED, now, until=due_at)
         _record(request, staff(reviewer.pk), "requests.extended", now, due_at=due_at.isoformat())

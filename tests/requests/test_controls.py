@@ -1,0 +1,148 @@
+"""The room's promises, and what breaks them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from audit import control
+from audit.control import Finding
+from audit.models import Evidence
+from config import urls as site_urls
+from consent import mail
+from consent.models import Message
+from datamap.models import Subject
+from policy.models import PolicyVersion
+from requests import review
+from requests.models import Letter, Request
+from tests.factories.accounts import member, staff_member
+from tests.factories.requests import NOW, asked, erased
+
+
+def check(key: str, now: object = NOW) -> Evidence:
+    return control.evaluate(control=control.controls()[key], now=now)  # type: ignore[arg-type]
+
+
+def plain_page(request: HttpRequest) -> HttpResponse:
+    """A page somebody added and forgot to mark."""
+    return HttpResponse("personal")
+
+
+# WC-7 -------------------------------------------------------------------------------------------
+
+
+def test_notice_and_headers_are_kept(wecustomers: PolicyVersion) -> None:
+    erased(member(), staff_member())
+    found = check("requests.deletion-notice")
+    assert (found.outcome, found.violation_ids) == ("kept", [])
+    # The three confirmations, and the one the probe itself gets.
+    assert found.figures["confirmations"] == 4
+    assert found.figures["pages"] > 8
+
+
+def test_probe_leaves_nothing_behind(wecustomers: PolicyVersion) -> None:
+    before = (Subject.objects.count(), Message.objects.count(), Request.objects.count())
+    check("requests.deletion-notice")
+    assert (Subject.objects.count(), Message.objects.count(), Request.objects.count()) == before
+
+
+def test_page_without_headers_breaks_the_promise(
+    wecustomers: PolicyVersion, monkeypatch: pytest.MonkeyPatch, settings: object
+) -> None:
+    forgotten = path("privacy/forgotten/", plain_page)
+    monkeypatch.setattr(site_urls, "urlpatterns", [forgotten, *site_urls.urlpatterns])
+    from django.urls import clear_url_caches
+
+    clear_url_caches()
+    try:
+        found = check("requests.deletion-notice")
+    finally:
+        monkeypatch.undo()
+        clear_url_caches()
+    assert (found.outcome, found.violation_ids) == ("broken", ["page privacy/forgotten/"])
+
+
+def test_waiting_confirmation_without_the_notice_breaks_the_promise(
+    wecustomers: PolicyVersion,
+) -> None:
+    asked(member())
+    message = Message.objects.get()
+    words = mail.letter.Letter.unseal(bytes(message.sealed or b""))
+    bare = type(words)(**{**words.__dict__, "body": "Deleted."})
+    Message.objects.update(sealed=bare.seal())
+    found = check("requests.deletion-notice")
+    assert found.violation_ids == [f"message {message.pk}"]
+
+
+def test_sent_confirmation_without_proof_breaks_the_promise(wecustomers: PolicyVersion) -> None:
+    asked(member())
+    message = Message.objects.get()
+    Message.objects.update(state="sent", sealed=None, sent_at=NOW, ended_at=NOW)
+    assert check("requests.deletion-notice").outcome == "kept"
+    Letter.objects.update(has_copies_notice=False)
+    assert check("requests.deletion-notice").violation_ids == [f"message {message.pk}"]
+    Letter.objects.all().delete()
+    assert check("requests.deletion-notice").violation_ids == [f"message {message.pk}"]
+
+
+def test_message_that_is_gone_still_counts_by_what_it_said(wecustomers: PolicyVersion) -> None:
+    asked(member())
+    message = Message.objects.get()
+    Message.objects.all().delete()
+    assert check("requests.deletion-notice").outcome == "kept"
+    Letter.objects.update(has_copies_notice=False)
+    assert check("requests.deletion-notice").violation_ids == [f"message {message.pk}"]
+
+
+# GDPR 12(3) -------------------------------------------------------------------------------------
+
+
+def test_answers_in_time_are_kept(wecustomers: PolicyVersion) -> None:
+    erased(member(), staff_member())
+    asked(member())
+    found = check("requests.deadlines", NOW + timedelta(days=20))
+    assert (found.outcome, found.checked) == ("kept", 2)
+    assert found.figures == {"slowest_days": 20.0}
+
+
+def test_undecided_past_its_deadline_breaks_the_promise(wecustomers: PolicyVersion) -> None:
+    request = asked(member())
+    # Somebody moved the deadline that is stored; the check does not believe it.
+    Request.objects.update(due_at=request.due_at + timedelta(days=300))
+    assert check("requests.deadlines", request.due_at).outcome == "kept"
+    late = check("requests.deadlines", request.due_at + timedelta(seconds=1))
+    assert (late.outcome, late.violation_ids) == ("broken", [str(request.pk)])
+
+
+def test_late_answer_breaks_the_promise(wecustomers: PolicyVersion) -> None:
+    request, reviewer = asked(member()), staff_member()
+    late = request.due_at + timedelta(hours=1)
+    review.deny(request_id=request.pk, reviewer=reviewer, reason="No.", now=late)
+    found = check("requests.deadlines", late)
+    assert found.violation_ids == [str(request.pk)]
+
+
+def test_extension_counts_only_when_told_in_time(wecustomers: PolicyVersion) -> None:
+    request, reviewer = asked(member()), staff_member()
+    review.extend(request_id=request.pk, reviewer=reviewer, reason="Much.", now=NOW)
+    later = request.due_at + timedelta(days=30)
+    assert check("requests.deadlines", later).outcome == "kept"
+    Request.objects.update(extended_at=request.due_at + timedelta(seconds=1))
+    assert check("requests.deadlines", later).violation_ids == [str(request.pk)]
+
+
+def test_request_under_an_unknown_policy_breaks_the_promise(wecustomers: PolicyVersion) -> None:
+    request = asked(member())
+    Request.objects.update(policy_digest="0" * 64)
+    assert check("requests.deadlines").violation_ids == [str(request.pk)]
+
+
+def test_findings_hold_no_addresses(wecustomers: PolicyVersion) -> None:
+    user = member()
+    asked(user)
+    finding = control.controls()["requests.deletion-notice"].check(NOW)
+    assert isinstance(finding, Finding)
+    assert user.email not in repr(finding)
