@@ -125,12 +125,14 @@ class Run:
                 client.delete(key)
 
     def _prepare(self, environment: dict[str, str]) -> list[str]:
+        policy = str(self.policy)
         say("bringing the tables up to date")
         self._manage(environment, "migrate", "--verbosity", "0")
-        say(f"publishing {self.policy.name}")
-        self._manage(environment, "publish_policy", str(self.policy), "--yes")
+        # An empty site is given a policy of a year ago and a year of people who lived under it.
         say("filling the site with demo people")
-        people = json.loads(self._manage(environment, "demo", "--json"))
+        people = json.loads(self._manage(environment, "demo", "--policy", policy, "--json"))
+        say(f"publishing {self.policy.name}")
+        self._manage(environment, "publish_policy", policy, "--yes")
         return [describe(person) for person in people]
 
     def _manage(self, environment: dict[str, str], *words: str) -> str:
