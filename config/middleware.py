@@ -35,3 +35,21 @@ def admin_without_trusted_types(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+# Below these everything is about the person who is signed in or holds a link. allauth's own pages
+# are among them, and show addresses and recovery codes without a word to caches.
+PERSONAL_PATHS = ("/accounts/", "/privacy/", "/requests/", "/contest/", "/staff/")
+
+
+def personal_pages(get_response: GetResponse) -> GetResponse:
+    """Personal pages, their errors included, are never stored and never indexed (WC-7)."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.path.startswith(PERSONAL_PATHS):
+            response["Cache-Control"] = "private, no-store"
+            response["X-Robots-Tag"] = "noindex, noarchive"
+        return response
+
+    return middleware
