@@ -21,6 +21,16 @@ def locate(text: str) -> dict[Path, int]:
     return _Walk(text.replace("\r\n", " \n")).document()
 
 
+def unfinished(text: str) -> int:
+    """The line of the last key that begins, in text that ends too early."""
+    walk = _Walk(text.replace("\r\n", " \n"))
+    try:
+        walk.document()
+    except (IndexError, ValueError):
+        return max(walk.places.values(), default=1)
+    return walk.line(len(text))
+
+
 def nearest(places: dict[Path, int], path: Path) -> int:
     """The line of the path, or of the closest thing around it; 1 when there is none."""
     for length in range(len(path), 0, -1):
@@ -174,6 +184,8 @@ class _Walk:
         mark = quote * 3 if self.text.startswith(quote * 3, self.at) else quote
         position = self.at + len(mark)
         while not self.text.startswith(mark, position):
+            if position >= len(self.text):
+                raise IndexError("the text ends inside a string")
             position += 2 if quote == '"' and self.text[position] == "\\" else 1
         position += len(mark)
         if len(mark) == 3:

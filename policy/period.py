@@ -35,7 +35,7 @@ class Period:
     @classmethod
     def parse(cls, text: str) -> Period:
         """Read "90 days". Raises `ValueError` that says what is allowed."""
-        match = re.match(PATTERN, text)
+        match = re.fullmatch(PATTERN, text)
         if match is None:
             raise ValueError(
                 f"{text!r} is no span of time; write a whole number above 0 and one of "

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from policy import complaints, references
 from policy.document import Document
 from policy.lines import Path as Place
-from policy.lines import locate, nearest
+from policy.lines import locate, nearest, unfinished
 
 LARGEST = 1024 * 1024  # bytes; the longest real policy needs a twentieth
 SYNTAX_ROUNDS = 50
@@ -95,9 +95,8 @@ def parse(source: bytes, *, filename: str = "policy.toml") -> Document:
 
 def _check(source: bytes, *, filename: str, today: date | None, with_references: bool) -> Document:
     text = _text(source, filename)
-    data, readable, problems = _toml(text, filename)
+    data, places, problems = _toml(text, filename)
     broken = bool(problems)
-    places = locate(readable)
     document: Document | None = None
     mistakes: list[complaints.Mistake] = []
     try:
@@ -151,20 +150,23 @@ def _text(source: bytes, filename: str) -> str:
     return text
 
 
-def _toml(text: str, filename: str) -> tuple[Mapping[str, Any], str, list[Problem]]:
-    """The data, the text it was read from, and syntax errors; bad lines are left out in turn."""
+def _toml(text: str, filename: str) -> tuple[Mapping[str, Any], dict[Place, int], list[Problem]]:
+    """The data, its lines, and syntax errors; lines that can't be read are left out in turn."""
     problems: list[Problem] = []
     lines = text.split("\n")
     for _ in range(SYNTAX_ROUNDS):
         readable = "\n".join(lines)
         try:
-            return tomllib.loads(readable), readable, problems
+            return tomllib.loads(readable), locate(readable), problems
         except tomllib.TOMLDecodeError as error:
             match = _AT_LINE.match(str(error))
-            line = int(match[2]) if match else len(lines)
-            message = match[1] if match else str(error)
-            problems.append(_syntax(filename, line, message))
-            if match is None or not lines[line - 1].strip():
+            if match is None:
+                message = str(error).removesuffix(" (at end of document)")
+                problems.append(_syntax(filename, unfinished(readable), message))
+                break
+            line = int(match[2])
+            problems.append(_syntax(filename, line, match[1]))
+            if not lines[line - 1].strip():
                 break
             lines[line - 1] = ""
         except RecursionError:
