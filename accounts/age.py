@@ -23,6 +23,8 @@ from accounts.models import AgeVerdict, User
 from accounts.sessions import end_all
 from audit.log import SYSTEM, Actor, record, record_many
 from audit.models import AuditEntry
+from consent import ledger
+from consent.ledger import Shown
 from datamap.models import Subject
 from policy import current
 from policy.document import Age, Document
@@ -125,6 +127,8 @@ def learn_birth_date(
         )
         held.minor = learned.minor
         held.save(update_fields=["minor"])
+        if source == AgeVerdict.Source.PERSON:
+            _note_submission(held, document=version.document, actor=actor, now=now)
         record(
             actor=actor,
             verb="accounts.birth-date-learned",
@@ -187,6 +191,21 @@ def _years_before(day: date, years: int) -> date:
         return day.replace(year=day.year - years)
     except ValueError:  # today is 29 February, that year had none: born on 1 March is too late
         return date(day.year - years, 2, 28)
+
+
+def _note_submission(subject: Subject, *, document: Document, actor: Actor, now: datetime) -> None:
+    """That the person handed the date over, with the words beside the question (WA-1)."""
+    point = document.collection_point("age-screen")
+    if point is None:
+        return
+    ledger.submit(
+        subject_id=subject.pk,
+        point=point.key,
+        fields={"accounts.age.born_on"},
+        shown=Shown(point.notice, surface="birth-date"),
+        actor=actor,
+        now=now,
+    )
 
 
 def _lock(

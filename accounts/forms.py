@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from html import escape, unescape
 from typing import Any
 
@@ -22,6 +22,7 @@ from datamap.email import normalise_email
 from policy.document import Document, MailCategory, Transfer
 
 LONGEST_PASSWORD = 1024
+OLDEST_REPORT = timedelta(days=5 * 366)
 EMAIL = _("E-mail address")
 NAMES = {"first_name": _("First name"), "last_name": _("Last name")}
 AUTOCOMPLETE = {"first_name": "given-name", "last_name": "family-name"}
@@ -202,6 +203,8 @@ class ReportChildForm(forms.Form):
         arrived = typed.replace(tzinfo=self.zone)
         if arrived > self.now:
             raise ValidationError(_("This time is still to come."))
+        if arrived < self.now - OLDEST_REPORT:
+            raise ValidationError(_("This is too long ago. Look at the year again."))
         return arrived
 
 

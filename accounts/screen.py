@@ -93,9 +93,9 @@ def unseal(token: str, *, now: datetime) -> AgePass | None:
             policy_digest=str(parts["policy"]),
             advised_at=datetime.fromisoformat(parts["advised"]) if parts["advised"] else None,
         )
+        is_running = timedelta(0) <= now - age_pass.passed_at < LIFETIME
     except (Unreadable, ValueError, KeyError, TypeError):
         return None
-    is_running = timedelta(0) <= now - age_pass.passed_at < LIFETIME
     return age_pass if is_running else None
 
 

@@ -13,6 +13,6 @@ urlpatterns = [
     path("privacy/birth-date/", views.birth_date, name="birth_date"),
     path("privacy/devices/", views.devices, name="devices"),
     path("privacy/devices/end/", views.end_devices, name="end_devices"),
-    path("privacy/devices/<str:handle>/end/", views.end_device, name="end_device"),
+    path("privacy/devices/<slug:handle>/end/", views.end_device, name="end_device"),
     path("staff/children/report/", staff_views.report, name="report_child"),
 ]

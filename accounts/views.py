@@ -139,11 +139,15 @@ def locked(request: HttpRequest) -> HttpResponse:
 def birth_date(request: HttpRequest) -> HttpResponse:
     """See and correct one's date of birth (GDPR 16)."""
     now, user = timezone.now(), _user(request)
-    zone = current.document(now).zone
-    form = BirthDateForm(request.POST or None, now=now.astimezone(zone))
-    verdict = AgeVerdict.objects.filter(subject_id=user.subject_id).first()
+    document = current.document(now)
+    form = BirthDateForm(request.POST or None, now=now.astimezone(document.zone))
     if not (form.is_valid() and form.born_on):
-        return render(request, "accounts/birth_date.html", {"form": form, "verdict": verdict})
+        context = {
+            "form": form,
+            "verdict": AgeVerdict.objects.filter(subject_id=user.subject_id).first(),
+            "point": document.collection_point("age-screen"),
+        }
+        return render(request, "accounts/birth_date.html", context)
     learned = learn_birth_date(
         subject=user.subject,
         born_on=form.born_on,
