@@ -13,6 +13,7 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
 
-        from config import grants
+        # Every process that sends tasks needs the application, or they go to a broker nobody has.
+        from config import celery, grants  # noqa: F401
 
         post_migrate.connect(grants.after_migrate, dispatch_uid="config.grants")

@@ -15,7 +15,8 @@ from celery.signals import setup_logging
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-os.environ.setdefault("KEPT_PROCESS", "worker")
+if not settings.configured:  # we are what was started, not what another process imported
+    os.environ.setdefault("KEPT_PROCESS", "worker")
 
 app = Celery("kept")
 app.config_from_object("django.conf:settings", namespace="CELERY")

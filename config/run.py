@@ -141,7 +141,7 @@ class Run:
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=CHECKOUT,
-            env={**os.environ, **environment},
+            env={"LOG_LEVEL": "WARNING", **os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if words[-1] != "--json" else None,
             text=True,

@@ -46,7 +46,7 @@ def send_on_commit(task: Task, *args: Argument) -> None:
 def _send(task: Task, args: tuple[Argument, ...]) -> None:
     global _down_until
     if time.monotonic() < _down_until:
-        log.warning("dispatch.skipped", task=task.name)
+        log.debug("dispatch.skipped", task=task.name)
         return
     try:
         task.delay(*args)

@@ -1,0 +1,36 @@
+"""Tasks of every process go to the broker of the settings, under the rules of the settings."""
+
+from datetime import timedelta
+
+import celery
+from django.conf import settings
+
+from config.celery import app, schedules
+from config.tasks import heartbeat
+
+
+def test_tasks_belong_to_our_application() -> None:
+    assert heartbeat.app.main == "kept"
+    assert celery.current_app.conf.broker_url == settings.REDIS_URL
+
+
+def test_a_killed_worker_loses_no_task() -> None:
+    assert (app.conf.task_acks_late, app.conf.task_reject_on_worker_lost) == (True, True)
+    visible = app.conf.broker_transport_options["visibility_timeout"]
+    assert app.conf.task_soft_time_limit < app.conf.task_time_limit < visible
+
+
+def test_schedule_is_made_of_the_rooms_own_ticks() -> None:
+    app.finalize()
+    assert set(app.conf.beat_schedule) == set(schedules())
+    assert schedules()["config.heartbeat"] == timedelta(seconds=20)
+    assert set(schedules()) <= set(app.tasks)
+
+
+def test_every_task_has_a_name_of_its_room() -> None:
+    ours = [name for name in app.tasks if not name.startswith("celery.")]
+    assert [name for name in ours if name.split(".")[0] not in settings.ROOMS] == []
+
+
+def test_only_json_is_accepted() -> None:
+    assert app.conf.accept_content == ["json"]
