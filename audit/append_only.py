@@ -63,7 +63,7 @@ def expiries() -> dict[type[Model], Expiry]:
 def expire(expiry: Expiry, ids: list[Any], *, using: str = "default") -> int:
     """Let these rows end, in the caller's transaction; how many did.
 
-    Raises `django.db.InternalError` when one is younger than the floor; then nothing happened.
+    Raises `django.db.ProgrammingError` when one is younger than the floor; then nothing happened.
     """
     call = sql.SQL("SELECT {}(%s::uuid[])").format(sql.Identifier(expiry.function))
     with connections[using].cursor() as cursor:
@@ -104,8 +104,13 @@ def _definition(expiry: Expiry) -> sql.Composed:
             sql.SQL("{} = {}").format(sql.Identifier(column), sql.SQL(constant))
             for column, constant in expiry.blanks.items()
         ]
-        act = sql.SQL("UPDATE {} SET {} WHERE id = ANY(ids)").format(
-            table, sql.SQL(", ").join(changes)
+        # Two callers with the same keys: the second changes, and counts, nothing.
+        undone = [
+            sql.SQL("{} IS DISTINCT FROM {}").format(sql.Identifier(column), sql.SQL(constant))
+            for column, constant in expiry.blanks.items()
+        ]
+        act = sql.SQL("UPDATE {} SET {} WHERE id = ANY(ids) AND ({})").format(
+            table, sql.SQL(", ").join(changes), sql.SQL(" OR ").join(undone)
         )
     else:
         act = sql.SQL("DELETE FROM {} WHERE id = ANY(ids)").format(table)

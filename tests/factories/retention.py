@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,9 @@ from django.db import connection
 from psycopg import sql
 
 from accounts.models import AgeVerdict, Session, User
+from policy.models import PolicyVersion
 from retention.dependents import every_table
+from tests.factories.policy import file_bytes
 
 NOW = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
 
@@ -70,3 +73,38 @@ def table_digests(*, without: UUID | None = None) -> dict[str, tuple[int, str]]:
             rows = [row[0] for row in cursor.fetchall()]
         found[table] = (len(rows), hashlib.sha256("\n".join(rows).encode()).hexdigest())
     return found
+
+
+def make_version(
+    *,
+    period: str | None,
+    effective_at: datetime,
+    older_data_at: datetime | None = None,
+    zone: str = "UTC",
+) -> PolicyVersion:
+    """A version whose only rule ends log-ins `period` after they expired; None: no such rule."""
+    number = PolicyVersion.objects.count() + 1
+    text = file_bytes().decode()
+    head, *blocks = re.split(r"(?m)^(?=\[\[)", text)
+    kept = [b for b in blocks if not b.startswith("[[retention]]")]
+    if period is not None:
+        kept.append(
+            f'[[retention]]\nholding = "accounts.session"\nclock = "expired"\nperiod = "{period}"\n'
+            'text = "Log-ins end."\n'
+        )
+    source = re.sub(r'(?m)^time_zone = ".*"$', f'time_zone = "{zone}"', head + "".join(kept))
+    source += f"# version {number}\n"
+    return PolicyVersion.objects.create(
+        number=number,
+        site="wecustomers",
+        version=str(number),
+        released_on=effective_at.date(),
+        digest=hashlib.sha256(source.encode()).hexdigest(),
+        filename="policy.toml",
+        source=source,
+        published_at=effective_at,
+        effective_at=effective_at,
+        older_data_at=older_data_at or effective_at,
+        published_by_kind="system",
+        material=True,
+    )
