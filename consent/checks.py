@@ -7,6 +7,7 @@ and policy versions exist, so those are judged here and the many rows are compar
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from datetime import datetime, timedelta
@@ -162,6 +163,11 @@ def approved_digests() -> frozenset[str]:
     lines = APPROVED.read_text().splitlines() if APPROVED.exists() else []
     pairs = [line.split("  ", 1) for line in lines if line]
     return frozenset(digest for digest, name in pairs if not _pulls_in(APPROVED.parent / name))
+
+
+def digest_of_file(path: Path) -> str:
+    """The digest messages made from this template carry."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _pulls_in(path: Path) -> bool:

@@ -15,6 +15,7 @@ from consent.letter import Letter
 # Headers are written on one line each: Python's folding would encode a long address in
 # List-Unsubscribe, which no mail program could read then. RFC 5322 2.1.1 allows 998.
 _UNFOLDED = SMTP.clone(max_line_length=998)
+_QUOTED = SMTP.clone(max_line_length=76)  # RFC 2045 6.7
 SIGNATURE = "\n-- \n"  # RFC 3676 4.3
 LINK_MARK = "(link)"
 
@@ -23,7 +24,7 @@ def to_bytes(
     letter: Letter, *, message_id: str, voluntary: bool, language: str, now: datetime
 ) -> bytes:
     """The message as it leaves. Voluntary mail has one-click headers (RFC 2369, RFC 8058)."""
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_QUOTED)
     message["From"] = Address(letter.sender, addr_spec=settings.DEFAULT_FROM_EMAIL)
     message["To"] = Address(addr_spec=letter.recipient)
     message["Reply-To"] = Address(addr_spec=letter.reply_to)
@@ -31,11 +32,11 @@ def to_bytes(
     message["Date"] = now
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5
-    message["Content-Language"] = language
     if voluntary:
         message["List-Unsubscribe"] = f"<{letter.refusal}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(letter.body, subtype="plain", charset="utf-8", cte="quoted-printable")
+    message["Content-Language"] = language  # setting the content drops what began with Content-
     return message.as_bytes(policy=_UNFOLDED)
 
 

@@ -29,14 +29,16 @@ class Mailbox:
     hang_up: bool = False
     before_answer: Callable[[], None] = lambda: None
 
-    async def handle_RCPT(
+    async def handle_RCPT(  # noqa: N802  the name aiosmtpd calls
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if self.rcpt.startswith("250"):
             envelope.rcpt_tos.append(address)
         return self.rcpt
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(  # noqa: N802  the name aiosmtpd calls
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
         assert isinstance(envelope.original_content, bytes)
         # Taken before it is acknowledged: a client that dies meanwhile can't know.
         if self.data.startswith("250"):

@@ -225,9 +225,7 @@ def test_what_a_dead_worker_was_sending_is_decided_by_its_category(
     assert [m["Message-ID"] for m in smtp.mailbox.messages] == [notice.message_id]
 
 
-def test_words_no_key_opens_fail_and_stop_nothing_else(
-    policy: PolicyVersion, smtp: Server
-) -> None:
+def test_words_no_key_opens_fail_and_stop_nothing_else(policy: PolicyVersion, smtp: Server) -> None:
     broken = posted(make_subject().pk)
     Message.objects.update(sealed=b"gAAAAnonsense")
     posted(make_subject().pk)

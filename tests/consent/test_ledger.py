@@ -166,7 +166,7 @@ def test_decide_writes_nothing_about_the_erased(policy: PolicyVersion) -> None:
 def test_decide_takes_back_what_a_newer_policy_no_longer_offers(policy: PolicyVersion) -> None:
     subject = make_subject()
     decided(subject, "given", key="digest")
-    without = policy_source().split(b"\n[[mail_categories]]\nkey = \"digest\"")[0]
+    without = policy_source().split(b'\n[[mail_categories]]\nkey = "digest"')[0]
     publish_bytes(relabelled(without, "2"), now=NOW)
     with pytest.raises(ledger.UnknownChoice):
         decided(subject, "given", key="digest", text="Again?", now=LATER)
@@ -306,9 +306,7 @@ def test_may_without_a_choice_follows_the_policy(
 @pytest.mark.parametrize(
     ("kind", "key"), [("mail", CATEGORY), ("purpose", PURPOSE), ("transfer", TRANSFER)]
 )
-def test_may_obeys_the_choice_at_the_next_read(
-    policy: PolicyVersion, kind: str, key: str
-) -> None:
+def test_may_obeys_the_choice_at_the_next_read(policy: PolicyVersion, kind: str, key: str) -> None:
     subject = make_subject(minor=True)
     for decision, allowed in [("given", True), ("withdrawn", False), ("refused", False)]:
         decided(subject, decision, kind=kind, key=key)

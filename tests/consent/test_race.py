@@ -118,8 +118,7 @@ def test_two_first_decisions_at_once_make_one_row(policy: PolicyVersion) -> None
     subject = make_subject()
     with ThreadPoolExecutor(4) as pool:
         waiting = [
-            in_thread(pool, lambda: decided(subject, "given", now=timezone.now()))
-            for _ in range(8)
+            in_thread(pool, lambda: decided(subject, "given", now=timezone.now())) for _ in range(8)
         ]
         events = {future.result(PATIENCE).pk for future in waiting}  # type: ignore[attr-defined]
     assert len(events) == 1
