@@ -177,7 +177,8 @@ def _pulls_in(path: Path) -> bool:
 def _rows(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def _count(table_and_condition: str, **parameters: Any) -> int:

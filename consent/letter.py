@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.template import Context, engines
+from django.template import Context, Template, engines
 from django.utils import translation
 from django.utils.functional import Promise
 
@@ -86,8 +86,8 @@ def write(
         "contact": document.controller.email,
     }
     values = {name: _plain(value) for name, value in {**about, **context}.items()}
-    source = engines["django"].engine.get_template(f"mail/{template}.txt")  # type: ignore[attr-defined]
-    footer = engines["django"].engine.get_template("mail/footer.txt")  # type: ignore[attr-defined]
+    source = _template(template)
+    footer = _template("footer")
     ending = {
         **{name: _plain(value) for name, value in about.items()},
         "controller": document.controller.name,
@@ -110,6 +110,12 @@ def write(
         reply_to=document.controller.email,
     )
     return Written(letter, hashlib.sha256(source.source.encode()).hexdigest())
+
+
+def _template(name: str) -> Template:
+    engine: Any = engines["django"]
+    found: Template = engine.engine.get_template(f"mail/{name}.txt")
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -45,6 +45,7 @@ class Relay:
     """One connection, opened when first needed and again after it broke."""
 
     def __init__(self) -> None:
+        self._smtp: smtplib.SMTP | None = None
         self._backend: EmailBackend | None = None
 
     def __enter__(self) -> Relay:
@@ -58,25 +59,25 @@ class Relay:
     ) -> None:
         self.close()
 
-    def open(self) -> None:
+    def open(self) -> smtplib.SMTP:
         """Connect, encrypt and log in as the settings say. Raises `RelayUnreachable`."""
-        if self._backend is not None:
-            return
+        if self._smtp is not None:
+            return self._smtp
         backend = EmailBackend(timeout=min(settings.EMAIL_TIMEOUT or LONGEST, LONGEST))
         try:
             backend.open()
+            assert backend.connection is not None
             backend.connection.ehlo_or_helo_if_needed()
         except smtplib.SMTPResponseException as error:
             raise RelayUnreachable(f"smtp-{error.smtp_code}") from None
         except (OSError, smtplib.SMTPException) as error:
             raise RelayUnreachable(type(error).__name__) from None
-        self._backend = backend
+        self._backend, self._smtp = backend, backend.connection
+        return self._smtp
 
     def hand_over(self, *, recipient: str, raw: bytes) -> Outcome:
         """Offer one message. Raises `RelayUnreachable` only before anything was said."""
-        self.open()
-        assert self._backend is not None
-        smtp: smtplib.SMTP = self._backend.connection
+        smtp = self.open()
         end = time.monotonic() + LONGEST
         try:
             _patience(smtp, end)
@@ -109,16 +110,16 @@ class Relay:
         return self._refused(Known.NEVER if code >= 500 else Known.LATER, code)
 
     def _refused(self, known: Known, code: int) -> Outcome:
-        assert self._backend is not None
+        assert self._smtp is not None
         try:
-            self._backend.connection.rset()
+            self._smtp.rset()
         except (OSError, smtplib.SMTPException):
             self.close()
         return Outcome(known, f"smtp-{code}")
 
     def close(self) -> None:
         """End the connection; a broken one is dropped."""
-        backend, self._backend = self._backend, None
+        backend, self._backend, self._smtp = self._backend, None, None
         if backend is None:
             return
         try:

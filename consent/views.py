@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -176,7 +177,7 @@ def _words_of_refusal(
 
 
 def _without_cookies(
-    template: str, context: dict[str, object], *, status: int = 200
+    template: str, context: Mapping[str, object], *, status: int = 200
 ) -> HttpResponse:
     """Rendered without the request: session, messages and CSRF token stay untouched."""
     face = site_face()

@@ -47,7 +47,7 @@ def footer_of(raw: bytes, *, refusal: str) -> str:
     """
     parsed = message_from_bytes(raw, policy=SMTP)
     assert isinstance(parsed, EmailMessage)
-    text = parsed.get_content().replace("\r\n", "\n")
+    text: str = parsed.get_content().replace("\r\n", "\n")
     _, found, footer = text.rpartition(SIGNATURE)
     if not found:
         return ""

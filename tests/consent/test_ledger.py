@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.utils import ProgrammingError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -307,7 +309,7 @@ def test_may_without_a_choice_follows_the_policy(
     ("kind", "key"), [("mail", CATEGORY), ("purpose", PURPOSE), ("transfer", TRANSFER)]
 )
 def test_may_obeys_the_choice_at_the_next_read(policy: PolicyVersion, kind: str, key: str) -> None:
-    subject = make_subject(minor=True)
+    subject = make_subject(minor=True, email="ada@example.com")
     for decision, allowed in [("given", True), ("withdrawn", False), ("refused", False)]:
         decided(subject, decision, kind=kind, key=key)
         assert _may(subject, kind, key) is allowed
@@ -322,7 +324,9 @@ def test_may_nothing_with_a_closed_subject(policy: PolicyVersion, flag: str) -> 
     assert _may(subject, "purpose", "account") is False
 
 
-def test_query_counts(policy: PolicyVersion, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+def test_query_counts(
+    policy: PolicyVersion, django_assert_num_queries: Callable[[int], Any]
+) -> None:
     subject = make_subject()
     document = current.document(NOW)
     for rows in (1, 3):
@@ -338,14 +342,20 @@ def test_query_counts(policy: PolicyVersion, django_assert_num_queries) -> None:
 
 
 def test_runtime_role_cannot_change_the_ledger(policy: PolicyVersion, runtime_role: str) -> None:
-    event = decided(make_subject(), "given")
-    for change in (
-        lambda: Event.objects.filter(pk=event.pk).update(decision="refused"),
-        lambda: Event.objects.filter(pk=event.pk)._raw_delete("default"),
-        lambda: Words.objects.all().update(text="other"),
+    decided(make_subject(), "given")
+    for statement in (
+        "UPDATE consent_event SET decision = 'refused'",
+        "DELETE FROM consent_event",
+        "TRUNCATE consent_event CASCADE",
+        "UPDATE consent_words SET text = 'other'",
+        "DELETE FROM consent_words",
     ):
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
-            change()
+        with (
+            pytest.raises(ProgrammingError, match="permission denied"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
 
 
 STEPS = st.lists(
@@ -365,7 +375,9 @@ STEPS = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS)
-def test_current_rows_are_the_replay_of_all_events(policy: PolicyVersion, steps) -> None:  # type: ignore[no-untyped-def]
+def test_current_rows_are_the_replay_of_all_events(
+    policy: PolicyVersion, steps: list[tuple[tuple[str, str], str, str, int]]
+) -> None:
     """Whatever people do, in whatever order clocks run: the last event by time is what stands,
     and a slow model that knows only the rules agrees.
     """

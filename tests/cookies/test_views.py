@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from django.test import Client
 
 from tests.consent.conftest import policy_source
