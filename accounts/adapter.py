@@ -24,7 +24,7 @@ from datamap import encryption
 from datamap.email import normalise_email
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """allauth's account pages, on our terms."""
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
@@ -98,12 +98,12 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_client_ip(self, request: HttpRequest) -> str:
         """The connecting address, for rate limits; who runs a proxy sets allauth's trust."""
         try:
-            return super().get_client_ip(request)
+            return str(super().get_client_ip(request))
         except PermissionDenied:
             return "0.0.0.0"  # noqa: S104  a unix socket has no address; one shared limit
 
 
-class SecondFactorAdapter(DefaultMFAAdapter):
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
     """Secrets of second factors are encrypted at rest."""
 
     def encrypt(self, text: str) -> str:

@@ -12,7 +12,7 @@ from accounts.models import User
 from datamap.email import normalise_email
 
 
-class AccountBackend(AuthenticationBackend):
+class AccountBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth has no types
     """E-mail address and password; locked people are nobody, from the next request on."""
 
     def authenticate(self, request: Any, **credentials: Any) -> User | None:

@@ -138,8 +138,14 @@ class SignupForm(forms.Form):
         return f"{field.label}\n{unescape(str(field.help_text))}".strip()
 
 
-class LoginForm(allauth_forms.LoginForm):
+class LoginForm(allauth_forms.LoginForm):  # type: ignore[misc]  # allauth has no types
     """allauth's, with our one spelling of an address, or its account would not be found."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = EMAIL
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
 
     def clean_login(self) -> str:
         return normalise_email(super().clean_login())

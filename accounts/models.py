@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -99,7 +99,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
         constraints = [
@@ -144,14 +144,15 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def second_factor_state(self, request: HttpRequest) -> SecondFactor:
         """Whether this session's log-in was proved by a second factor (ASVS 6.3.3)."""
-        # Imported here: allauth's module reads this model when it loads.
+        # Imported here: allauth's modules read this model when they load.
         from allauth.account.authentication import get_authentication_records
 
         if any(r.get("method") == "mfa" for r in get_authentication_records(request, self)):
             return "proved"
-        kinds = ("totp", "webauthn")
-        has_one = self.authenticator_set.filter(type__in=kinds).exists()
-        return "unproved" if has_one else "missing"
+        from allauth.mfa.models import Authenticator
+
+        own = Authenticator.objects.filter(user_id=self.pk, type__in=("totp", "webauthn"))
+        return "unproved" if own.exists() else "missing"
 
 
 class Session(AbstractBaseSession):

@@ -27,6 +27,7 @@ from audit.log import person, record
 from consent import ledger
 from consent.ledger import Shown
 from consent.mail import post
+from consent.options import option
 from datamap.models import Subject
 from policy import current
 from policy.models import PolicyVersion
@@ -321,9 +322,11 @@ def absolute(path: str) -> str:
 def _hand_over(other: Subject, *, to: Subject, now: datetime) -> None:
     """Give the address of a subject without an account to the account's; refusals go along."""
     Subject.objects.filter(pk=other.pk).update(email=None)
-    mine = ledger.standing(to.pk)
+    mine, document = ledger.standing(to.pk), current.fresh(now).document
     for (kind, key), choice in ledger.standing(other.pk).items():
-        if choice.decision in ("refused", "withdrawn") and (kind, key) not in mine:
+        is_no = choice.decision in ("refused", "withdrawn") and (kind, key) not in mine
+        # What the policy no longer offers can't be refused any more, nor need it be.
+        if is_no and option(document, kind=kind, key=key) is not None:
             words = choice.event.words
             ledger.say_no(
                 subject_id=to.pk,

@@ -44,7 +44,8 @@ class SessionStore(DatabaseStore):
     def save(self, must_create: bool = False) -> None:
         if self.session_key is None:
             return self.create()
-        data = self._get_session(no_load=must_create)
+        # The stubs leave these two methods of Django's sessions out.
+        data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]
         columns = {
             "session_data": self.encode(data),
             "expire_date": self.get_expiry_date(),
@@ -63,8 +64,9 @@ class SessionStore(DatabaseStore):
             self.model.objects.filter(session_key=digest(key)).delete()
 
     def _insert(self, columns: dict[str, Any]) -> None:
-        key = digest(self._get_or_create_session_key())
-        row = self.model(session_key=key, created_at=timezone.now(), **columns)
+        key = digest(self._get_or_create_session_key())  # type: ignore[attr-defined]
+        model = self.get_model_class()
+        row = model(session_key=key, created_at=timezone.now(), **columns)
         try:
             with transaction.atomic():
                 row.save(force_insert=True)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import wraps
-from typing import Concatenate, ParamSpec
 
-from allauth.account.decorators import reauthentication_required
 from allauth.core import ratelimit
-from allauth.decorators import rate_limit
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import get_language
@@ -26,6 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import screen
 from accounts.age import learn_birth_date
 from accounts.forms import BirthDateForm, SignupForm
+from accounts.guards import before_sign_up, limited, password_again, refused
 from accounts.models import AgeVerdict, User
 from accounts.registration import (
     Application,
@@ -41,31 +35,9 @@ from audit.log import person
 from policy import current
 from policy.document import Document, Transfer
 
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
-
-def before_sign_up(view: View[P]) -> View[P]:
-    """Pages on the way to an account: not for people who have one, not without a policy."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        if request.user.is_authenticated:
-            return redirect(settings.LOGIN_REDIRECT_URL)
-        try:
-            document = current.document()
-        except current.NoPolicy:
-            return render(request, "accounts/closed.html", status=503)
-        if document.collection_point("signup") is None:
-            return render(request, "accounts/closed.html", status=503)
-        if screen.needed(document) and screen.is_blocked(request):
-            return _refused(request, document)
-        return view(request, *args, **kwargs)
-
-    return personal(guarded)
-
-
-@rate_limit(action="age")
+@limited("age")
+@personal
 @before_sign_up
 @require_http_methods(["GET", "HEAD", "POST"])
 def age(request: HttpRequest) -> HttpResponse:
@@ -81,7 +53,7 @@ def age(request: HttpRequest) -> HttpResponse:
         return render(request, "accounts/age.html", {"form": form, "point": point})
     judged = screen.judge(form.born_on, document=document, now=now)
     if judged is Judgement.TOO_YOUNG:
-        return _refused(request, document)
+        return refused(request)
     advise = judged is Judgement.MINOR and document.age.minors_advice
     response = redirect("accounts:age_advice" if advise else "accounts:signup")
     age_pass = AgePass(born_on=form.born_on, passed_at=now, policy_digest=version.digest)
@@ -89,6 +61,7 @@ def age(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@personal
 @before_sign_up
 @require_GET
 def age_advice(request: HttpRequest) -> HttpResponse:
@@ -104,8 +77,9 @@ def age_advice(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@rate_limit(action="signup")
+@limited("signup")
 @sensitive_post_parameters("password")
+@personal
 @before_sign_up
 @require_http_methods(["GET", "HEAD", "POST"])
 def signup(request: HttpRequest) -> HttpResponse:
@@ -133,7 +107,7 @@ def locked(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@password_again
 @personal
 @require_http_methods(["GET", "HEAD", "POST"])
 def birth_date(request: HttpRequest) -> HttpResponse:
@@ -206,7 +180,7 @@ def _before_form(
         return redirect("accounts:age")
     judged = screen.judge(age_pass.born_on, document=document, now=now)
     if judged is Judgement.TOO_YOUNG:
-        return _refused(request, document)
+        return refused(request)
     if age_pass.policy_digest != current.in_force(now).digest:
         return redirect("accounts:age")
     advise = judged is Judgement.MINOR and document.age.minors_advice
@@ -235,7 +209,7 @@ def _register(
     try:
         register(application=application, now=now)
     except NotOldEnough:
-        return _refused(request, current.document(now))
+        return refused(request)
     except PassOutdated:
         return redirect("accounts:age")
     except TransferDeclined as declined:
@@ -243,13 +217,6 @@ def _register(
         return _declined(request, transfer) if transfer else redirect("accounts:signup")
     response = redirect("account_email_verification_sent")
     screen.forget_pass(response)
-    return response
-
-
-def _refused(request: HttpRequest, document: Document) -> HttpResponse:
-    """The kind page: no reason that would teach what to enter next time."""
-    response = render(request, "accounts/refused.html", status=403)
-    screen.block(response)
     return response
 
 

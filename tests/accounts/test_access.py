@@ -58,7 +58,7 @@ def clock() -> Any:
 def letter() -> Letter:
     sealed = Message.objects.latest("posted_at", "id").sealed
     assert sealed is not None
-    return Letter.unseal(sealed)
+    return Letter.unseal(bytes(sealed))
 
 
 # Logging in ---------------------------------------------------------------------------------------

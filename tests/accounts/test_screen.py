@@ -59,6 +59,7 @@ def test_the_first_showing_of_advice_counts() -> None:
             )
         ).decode(),
     ],
+    ids=lambda token: "token",  # the tokens differ in each process
 )
 def test_forged_and_foreign_tokens_are_nothing(token: str) -> None:
     assert unseal(token, now=NOW) is None

@@ -64,7 +64,7 @@ def form(**changes: str) -> dict[str, str]:
 
 def letter_of(message: Message) -> Letter:
     assert message.sealed is not None
-    return Letter.unseal(message.sealed)
+    return Letter.unseal(bytes(message.sealed))
 
 
 def test_an_adult_gets_an_account_with_everything_it_rests_on(
@@ -496,3 +496,24 @@ def test_an_actor_is_written_down(wecustomers: PolicyVersion) -> None:
     assert (entry.actor_kind, entry.actor_id) == ("person", user.subject_id)
     assert entry.facts == {"policy": current.in_force().digest, "minor": False}
     assert SYSTEM.id is None
+
+
+def test_handing_over_leaves_out_what_the_policy_no_longer_offers(
+    wecustomers: PolicyVersion,
+) -> None:
+    other = Subject.objects.create(email="robin@example.com", created_at=NOW)
+    ledger.say_no(
+        subject_id=other.pk,
+        kind="mail",
+        key="service-news",
+        shown=Shown("No more news", surface="unsubscribe"),
+        actor=person(other.pk),
+        now=NOW - timedelta(days=40),
+    )
+    category = '[[mail_categories]]\nkey = "service-news"'
+    other_key = category.replace("service", "other")
+    renamed = edited("policies/wecustomers.toml", (category, other_key))
+    publish_bytes(relabelled(renamed, "renamed"), now=NOW - timedelta(days=35))
+    user = member(email="robin@example.com", now=NOW)
+    assert user.subject.email == "robin@example.com"
+    assert ("mail", "service-news") not in ledger.standing(user.subject_id)
