@@ -10,8 +10,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from celery import Celery
-from celery.signals import setup_logging
+import structlog
+from celery import Celery, Task
+from celery.signals import before_task_publish, setup_logging, task_prerun
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -26,6 +27,23 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def keep_logging(**kwargs: Any) -> None:
     """Leave logging as the settings made it; Celery would replace it and log task arguments."""
+
+
+@before_task_publish.connect
+def send_request_id(headers: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    """Let the task's logs carry the id of the request that sent it."""
+    identifier = structlog.contextvars.get_contextvars().get("request_id")
+    if headers is not None and identifier:
+        headers["request_id"] = identifier
+
+
+@task_prerun.connect
+def take_request_id(task: Task[..., Any], **kwargs: Any) -> None:
+    """Name the task in its logs, and the request it came from if there was one."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(task=task.name)
+    if identifier := getattr(task.request, "request_id", None):
+        structlog.contextvars.bind_contextvars(request_id=identifier)
 
 
 def schedules() -> dict[str, timedelta]:

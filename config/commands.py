@@ -1,7 +1,7 @@
 """How `manage.py` finds its database: the environment's, the running stack's, or one for itself.
 
-In a checkout with its own `.venv` (what `make setup` makes) commands are development commands unless
-KEPT_ENV, DATABASE_URL or SECRET_KEY say otherwise; everywhere else production is the default.
+In a checkout with its own `.venv` (what `make setup` makes) commands are development commands
+unless KEPT_ENV, DATABASE_URL or SECRET_KEY say otherwise. Elsewhere production is the default.
 """
 
 import contextlib

@@ -49,7 +49,9 @@ class Postgres:
         self.folder, self.throwaway = folder, throwaway
         self.account = Account.find()
         self.programs = reachable(postgres_programs() / "postgres", self.account).parent
-        shown = subprocess.check_output([self.programs / "postgres", "--version"], text=True, cwd="/")
+        shown = subprocess.check_output(
+            [self.programs / "postgres", "--version"], text=True, cwd="/"
+        )
         version = re.findall(r"\d+", shown)[0]
         self.home = folder / f"postgres-{version}"  # a new major version can't read the old files
         self.notes = folder / f"postgres-{version}.json"
@@ -145,7 +147,9 @@ class Postgres:
     def make_database(self, name: str) -> None:
         """The owner's database `name`, closed to everybody but the runtime role."""
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
-            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            if connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", [name]
+            ).fetchone():
                 return
             database, owner, runtime = map(sql.Identifier, (name, OWNER, RUNTIME))
             for statement in (

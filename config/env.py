@@ -1,4 +1,4 @@
-"""Typed readers of environment variables, with `NAME_FILE` for secrets and errors that name the cure."""
+"""Typed readers of environment variables: `NAME_FILE` for secrets, errors that name the cure."""
 
 import math
 import os

@@ -33,7 +33,9 @@ def grant_runtime_role(*, using: str = "default") -> bool:
     connection = connections[using]
     role = settings.RUNTIME_ROLE
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_user, EXISTS (SELECT FROM pg_roles WHERE rolname = %s)", [role])
+        cursor.execute(
+            "SELECT current_user, EXISTS (SELECT FROM pg_roles WHERE rolname = %s)", [role]
+        )
         owner, exists = cursor.fetchone()
     if not role or not exists or owner == role:
         log.warning("grants.single_role", role=role or None, exists=exists)

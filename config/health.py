@@ -10,6 +10,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from redis.exceptions import RedisError
 
 from config.tasks import HEARTBEAT_INTERVAL, HEARTBEAT_KEY
 
@@ -55,7 +56,7 @@ def worker_ready(*, now: datetime) -> Answer:
     """Does the broker answer, and did a worker run beat's heartbeat in the last three intervals?"""
     try:
         beat = cache.get(HEARTBEAT_KEY)
-    except Exception as error:  # whatever the client raises: unreachable is the answer
+    except (RedisError, OSError) as error:
         log.warning("ready.broker", error=type(error).__name__)
         return {"broker": False, "worker": False}
     age = now.timestamp() - beat if beat else float("inf")

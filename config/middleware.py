@@ -1,4 +1,4 @@
-"""What every answer gets: a request id for the logs, and for /admin/ a policy its scripts survive."""
+"""What every answer gets: a request id, and under /admin/ a policy that its scripts survive."""
 
 import uuid
 from collections.abc import Callable
@@ -10,7 +10,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id of ours: logs carry it, tasks it sends inherit it, a person can quote it."""
+    """Give each request an id of ours, for its logs, for its tasks, and for people to quote."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         structlog.contextvars.clear_contextvars()

@@ -1,1 +1,1 @@
-"""No tables: that this module exists makes Django send `post_migrate` for the room (config.grants)."""
+"""No tables: that this module exists makes Django send `post_migrate` for the room."""

@@ -32,7 +32,9 @@ def check(env: Env, *, settings: Mapping[str, Any]) -> None:
 def _check_secrets(env: Env, settings: Mapping[str, Any]) -> None:
     key = settings["SECRET_KEY"]
     if not key:
-        env.problem("SECRET_KEY", "it is missing", "Set it (or SECRET_KEY_FILE) to 50+ random characters.")
+        env.problem(
+            "SECRET_KEY", "it is missing", "Set it (or SECRET_KEY_FILE) to 50+ random characters."
+        )
     elif len(key) < 50 or entropy_bits(key) < 150 or key.startswith("django-insecure"):
         env.problem("SECRET_KEY", "it is weak", "Use 50 or more random characters.")
     keys = settings["KEPT_ENCRYPTION_KEYS"]
@@ -42,10 +44,14 @@ def _check_secrets(env: Env, settings: Mapping[str, Any]) -> None:
         try:
             Fernet(value)
         except ValueError:
-            env.problem("KEPT_ENCRYPTION_KEYS", f"key {number} is no Fernet key", f"Make one: {KEY_COMMAND}")
+            env.problem(
+                "KEPT_ENCRYPTION_KEYS", f"key {number} is no Fernet key", f"Make one: {KEY_COMMAND}"
+            )
         else:
             if entropy_bits(value) < 100:
-                env.problem("KEPT_ENCRYPTION_KEYS", f"key {number} is weak", f"Make one: {KEY_COMMAND}")
+                env.problem(
+                    "KEPT_ENCRYPTION_KEYS", f"key {number} is weak", f"Make one: {KEY_COMMAND}"
+                )
 
 
 def _check_services(env: Env) -> None:

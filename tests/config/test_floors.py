@@ -80,9 +80,10 @@ def test_strings_do_not_name_models_of_higher_rooms() -> None:
         if file.name == "holdings.py":
             continue  # names of tables it declares; datamap's registry checks them
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if FLOOR.get(labels.get(node.value, ""), -1) > FLOOR[room]:
-                    wrong.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.value}")
+            if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+                continue
+            if FLOOR.get(labels.get(node.value, ""), -1) > FLOOR[room]:
+                wrong.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.value}")
     assert wrong == []
 
 

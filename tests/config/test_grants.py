@@ -50,10 +50,11 @@ def test_migrations_are_written_by_their_owner_alone() -> None:
 def test_runtime_role_cannot_change_the_log(runtime_role: str, statement: str) -> None:
     with connection.cursor() as cursor:
         # A session may switch the triggers off; the missing right still stops it.
-        cursor.execute("SELECT set_config('pgtrigger.ignore', '{pgtrigger_append_only_6cfb3}', true)")
-    with pytest.raises(ProgrammingError), transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
+        cursor.execute(
+            "SELECT set_config('pgtrigger.ignore', '{pgtrigger_append_only_6cfb3}', true)"
+        )
+    with pytest.raises(ProgrammingError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
     assert AuditEntry.objects.count() == 0
 
 

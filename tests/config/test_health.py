@@ -51,7 +51,11 @@ def test_readyz_is_red_while_a_migration_is_missing(client: Client) -> None:
 @pytest.mark.django_db
 def test_readyz_worker_is_red_without_a_heartbeat(client: Client) -> None:
     answer = client.get("/readyz?worker=1")
-    assert (answer.status_code, answer.json()["broker"], answer.json()["worker"]) == (503, True, False)
+    assert (answer.status_code, answer.json()["broker"], answer.json()["worker"]) == (
+        503,
+        True,
+        False,
+    )
 
 
 @pytest.mark.django_db

@@ -15,7 +15,13 @@ pytestmark = pytest.mark.slow
 def test_live_site_is_ready_with_broker_and_worker(live_site: LiveSite) -> None:
     with urllib.request.urlopen(f"{live_site.url}/readyz?worker=1", timeout=10) as answer:
         found = json.load(answer)
-    assert found == {"ready": True, "database": True, "migrations": True, "broker": True, "worker": True}
+    assert found == {
+        "ready": True,
+        "database": True,
+        "migrations": True,
+        "broker": True,
+        "worker": True,
+    }
 
 
 def test_live_site_works_as_the_runtime_role(live_site: LiveSite) -> None:
@@ -51,7 +57,10 @@ def test_dump_of_an_idle_site_stays_equal(live_site: LiveSite) -> None:
 @pytest.mark.browser
 def test_browser_opens_the_live_site_without_a_violation(live_site: LiveSite, page: Page) -> None:
     problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: problems.append(message.text) if message.type == "error" else None,
+    )
     page.on("pageerror", lambda error: problems.append(str(error)))
     outside: list[str] = []
     page.on("request", lambda r: None if r.url.startswith(live_site.url) else outside.append(r.url))

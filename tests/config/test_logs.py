@@ -23,7 +23,10 @@ def fail_with(text: str) -> structlog.typing.EventDict:
 
 def test_scrub_exception_keeps_types_and_places_only() -> None:
     event = fail_with("ada@example.com")
-    assert [link["type"] for link in event["exception"]] == ["builtins.ValueError", "builtins.KeyError"]
+    assert [link["type"] for link in event["exception"]] == [
+        "builtins.ValueError",
+        "builtins.KeyError",
+    ]
     assert event["exception"][0]["at"][-1].endswith("fail_with")
     assert "ada@example.com" not in str(event)
 

@@ -17,7 +17,15 @@ from config.programs import CHECKOUT, free_port
 @pytest.fixture
 def sink(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     port = free_port()
-    command = [sys.executable, "-m", "config.mailsink", "--port", str(port), "--folder", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "config.mailsink",
+        "--port",
+        str(port),
+        "--folder",
+        str(tmp_path),
+    ]
     process = subprocess.Popen(command, cwd=CHECKOUT)
 
     def answers() -> bool:

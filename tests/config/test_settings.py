@@ -91,7 +91,9 @@ def test_secret_given_twice_is_a_problem(tmp_path: Path) -> None:
     file.write_text("a")
     env = Env({"SECRET_KEY_FILE": str(file), "SECRET_KEY": "b"})
     env.secret("SECRET_KEY")
-    assert env.problems == ["SECRET_KEY: both SECRET_KEY and SECRET_KEY_FILE are set. Keep one of them."]
+    assert env.problems == [
+        "SECRET_KEY: both SECRET_KEY and SECRET_KEY_FILE are set. Keep one of them."
+    ]
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "x", "-1"])

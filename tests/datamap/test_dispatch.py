@@ -60,10 +60,9 @@ def test_send_on_commit_sends_nothing_before_the_commit(
         def delay(self, *args: object) -> None:
             sent.append(args)
 
-    with django_capture_on_commit_callbacks(execute=True):
-        with transaction.atomic():
-            dispatch.send_on_commit(Recorder(), "id-1")
-            assert sent == []
+    with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
+        dispatch.send_on_commit(Recorder(), "id-1")
+        assert sent == []
     assert sent == [("id-1",)]
 
 
@@ -79,8 +78,11 @@ def test_send_on_commit_forgets_what_was_rolled_back(
         def delay(self, *args: object) -> None:
             sent.append(args)
 
-    with django_capture_on_commit_callbacks(execute=True), pytest.raises(ZeroDivisionError):
+    def fail() -> None:
         with transaction.atomic():
             dispatch.send_on_commit(Recorder(), "id-1")
             raise ZeroDivisionError
+
+    with django_capture_on_commit_callbacks(execute=True), pytest.raises(ZeroDivisionError):
+        fail()
     assert sent == []

@@ -1,4 +1,4 @@
-"""The browser of the tests: an installed Chromium, or Playwright's own; none means skip, in CI fail."""
+"""The browser of the tests: an installed Chromium or Playwright's own; without one, skip."""
 
 import glob
 import os
@@ -30,7 +30,7 @@ def find_chromium() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last, and all tests of the live site in one xdist worker: it is started once."""
+    """Browser tests last; tests of the live site in one xdist worker, which starts it once."""
     for item in items:
         if "live_site" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("live"))

@@ -42,7 +42,7 @@ class LiveSite:
     processes: Processes
 
     def mails(self, to: str | None = None) -> list[dict[str, Any]]:
-        """The mail that really arrived, newest first: id, from, to, subject, headers, plain, html."""
+        """The mail that really arrived, newest first, as `config.devmail.read_mail` tells it."""
         found = caught_mail(self.mail_folder)
         return [mail for mail in found if to is None or mail["to"] == to]
 
@@ -169,9 +169,7 @@ def wait_ready(site: LiveSite) -> None:
 
 
 @pytest.fixture(scope="session")
-def live_site(
-    tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Iterator[LiveSite]:
+def live_site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[LiveSite]:
     """The WeCustomers site, up with worker and beat, for the whole session."""
     number = 100 + int(re.sub(r"\D", "", worker_id) or 0)
     folder = tmp_path_factory.mktemp("live")
