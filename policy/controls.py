@@ -144,18 +144,22 @@ def _has_value(holding: Holding, column: str) -> bool:
 
 
 def _serves(holding: Holding, personal: Personal, data: Data) -> bool:
-    """Whether the file gives the column a purpose or a ground."""
-    name = f"{holding.key}.{personal.name}"
+    """Whether the file gives the column a purpose, or else the whole table a purpose or ground.
+
+    Once the file names single fields of a table, each of them needs to be named.
+    """
     keys = {purpose["key"] for purpose in data["purposes"]}
-    for purpose in data["purposes"]:
-        if {name, holding.key} & set(purpose.get("data", ())):
-            return True
+    named = {name for purpose in data["purposes"] for name in purpose.get("data", ())}
     for point in data.get("collection_points", ()):
-        if name in (*point.get("required", ()), *point.get("optional", ())):
-            return bool(keys & set(point["purposes"]))
-    for rule in data.get("retention", ()):
-        if rule["holding"] == holding.key and (rule.get("purpose") or rule.get("ground")):
-            return True
+        if keys & set(point["purposes"]):
+            named |= {*point.get("required", ()), *point.get("optional", ())}
+    if {f"{holding.key}.{personal.name}", holding.key} & named:
+        return True
+    if any(f"{holding.key}.{other.name}" in named for other in holding.personal):
+        return False
+    rules = [rule for rule in data.get("retention", ()) if rule["holding"] == holding.key]
+    if any(rule.get("purpose") or rule.get("ground") for rule in rules):
+        return True
     return holding.ground in {ground["key"] for ground in data.get("grounds", ())}
 
 

@@ -13,8 +13,8 @@ them or give them less:
 - a promise is dropped, reworded or read in another way; a feature that takes data is switched on.
 
 Everything else is not: less data, shorter periods, new promises, names of controls, contact
-details, colours, titles, remarks, reasons for the operator's choices. A field nobody thought of
-here counts as material.
+details, colours, titles, remarks, reasons for the operator's choices. The release's own label,
+date and note are no change. A field nobody thought of here counts as material.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from django.utils.translation import gettext_lazy
 from policy.document import Document, Part
 from policy.period import Period
 
-SHORT = 100  # characters up to which a value is quoted
+SHORT = 60  # characters up to which a value is quoted; sentences never are
 Rule = Callable[[Any, Any], bool]
 
 
@@ -127,7 +127,7 @@ def _fields(name: str, part: _Part, title: str, old: Part, new: Part) -> list[Ch
             continue
         rule = (part.fields or {}).get(field) or EVERYWHERE.get(field) or _always
         was, now = _words(before), _words(after)
-        if len(was) > SHORT or len(now) > SHORT:
+        if any(len(words) > SHORT or words.endswith(".") for words in (was, now)):
             was = now = ""
         changes.append(Change(name, "changed", title, field, was, now, rule(before, after)))
     return changes
@@ -200,9 +200,6 @@ PARTS: dict[str, _Part] = {
     "controller": _Part(
         gettext_lazy("Who is responsible"),
         fields=dict.fromkeys(("address", "email", "phone", "answers"), _never),
-    ),
-    "release": _Part(
-        gettext_lazy("Release"), fields=dict.fromkeys(("version", "date", "note"), _never)
     ),
     "age": _Part(
         gettext_lazy("Age"),
@@ -300,7 +297,7 @@ LABELS: dict[str, Any] = {
     "deadline": gettext_lazy("the deadline"),
     "extension": gettext_lazy("the extension"),
     "undo": gettext_lazy("the time to take it back"),
-    "channels": gettext_lazy("the ways"),
+    "channels": gettext_lazy("the list of ways"),
     "applies": gettext_lazy("when changes apply"),
     "reading": gettext_lazy("how the operator reads it"),
     "control": gettext_lazy("what keeps it"),
@@ -308,7 +305,5 @@ LABELS: dict[str, Any] = {
     "name": gettext_lazy("the name"),
     "email": gettext_lazy("the e-mail address"),
     "address": gettext_lazy("the postal address"),
-    "version": gettext_lazy("the version"),
-    "date": gettext_lazy("the date"),
     "basis": gettext_lazy("whether it is asked for or can be refused"),
 }

@@ -307,7 +307,7 @@ def test_read_takes_a_path(tmp_path: Path) -> None:
     ][:-1],
 )
 def test_what_the_parts_say_about_each_other(old: str, new: str, place: str, message: str) -> None:
-    found = [p for p in problems(edited("policies/wecustomers.toml", (old, new)))]
+    found = list(problems(edited("policies/wecustomers.toml", (old, new))))
     assert place in [p.place for p in found]
     assert any(p.place == place and p.message.startswith(message) for p in found)
 

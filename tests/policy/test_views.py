@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ from django.test import Client
 from django.urls import reverse
 
 from policy.models import PolicyVersion
-from tests.factories.policy import PUBLISHED_AT, edited, publish_bytes, relabelled
 
 QUIET = ["policy:policy", "policy:versions", "policy:data", "policy:accent"]
 
