@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from allauth.account.models import EmailAddress
 from django.db import transaction
@@ -24,6 +24,8 @@ from audit.log import SYSTEM
 from datamap.encryption import keyed_hash
 from policy.document import Document
 from policy.models import PolicyVersion
+
+MOMENT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +151,9 @@ def _application(
         assert age_on(born_on, now.date()) >= document.age.youngest
         age_pass = AgePass(
             born_on=born_on,
-            passed_at=now,
+            passed_at=now - 2 * MOMENT,
             policy_digest=version.digest,
-            advised_at=now if minor else None,
+            advised_at=now - MOMENT if minor else None,
         )
     return Application(
         email=form.cleaned_data["email"],

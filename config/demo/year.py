@@ -19,30 +19,32 @@ from config.demo.people import DemoPerson, cast, join
 from consent import delivery, ledger
 from consent.ledger import Shown
 from consent.mail import post
-from consent.models import Kind
+from consent.models import Kind, Message, State
 from consent.options import option
 from policy import current
 from policy.models import PolicyVersion
 from policy.publish import publish
 from requests import intake, review
 from requests.models import Request
-from retention import worker
+from retention import children, worker
 
 DAYS = 390
-FIRST_NAMES = "Ada Ben Chloe Dana Eli Fay Gus Hana Ivo June Kai Lea Milo Nia Omar Pia Quin Rosa Sol Tess".split()
-LAST_NAMES = "Abel Brook Cole Dunn Ernst Flint Grey Holm Iver Jung".split()
+FIRST_NAMES = ("Ada", "Ben", "Chloe", "Dana", "Eli", "Fay", "Gus", "Hana", "Ivo", "June", "Kai")
+LAST_NAMES = ("Abel", "Brook", "Cole", "Dunn", "Ernst", "Flint", "Grey", "Holm", "Iver", "Jung")
+EARLY = 12
 SESSION = timedelta(days=14)
 
 
-def fill(*, source: bytes, filename: str, now: datetime, crowd: int = 40) -> None:
-    """Publish the policy a year ago and let a year pass. Does nothing where people exist.
+def fill(*, source: bytes, filename: str, now: datetime, crowd: int = 24) -> bool:
+    """Publish the policy a year ago and let a year pass; False, and nothing done, where people
+    exist.
 
     Raises `policy.reading.PolicyError` when the file is not valid.
     """
     if User.objects.exists():
-        return
+        return False
     start = now - timedelta(days=DAYS)
-    publish(source=source, filename=filename, actor=SYSTEM, now=start)
+    publish(source=source, filename=filename, actor=SYSTEM, now=start - timedelta(hours=1))
     version = current.fresh(now)
     # What happens is the same on every machine; no secret depends on it.
     dice = random.Random(1890)  # noqa: S311
@@ -51,6 +53,7 @@ def fill(*, source: bytes, filename: str, now: datetime, crowd: int = 40) -> Non
     ):
         happen(moment)
         _let_mail_out(moment)
+    return True
 
 
 Event = tuple[datetime, Callable[[datetime], None]]
@@ -68,7 +71,7 @@ def _year(
         yield from _somebody(number, start=start, now=now, version=version, dice=dice)
     for month in range(1, DAYS // 30):
         yield start + timedelta(days=30 * month), _news(version)
-    yield from _desk(now)
+    yield from _desk(now, version)
 
 
 def _joining(
@@ -96,6 +99,8 @@ def _somebody(
         age=dice.randint(19, 70),
     )
     joined = start + timedelta(days=dice.uniform(1, DAYS - 12))
+    if number < EARLY:  # the desk knows them
+        joined = start + timedelta(days=2 * number + 1, hours=dice.uniform(0, 12))
     forgetful = number % 10 == 9
     if forgetful:  # never used the link; half of them only just now
         joined = now - timedelta(days=2 if number % 20 == 9 else 40, hours=dice.random())
@@ -176,7 +181,7 @@ def _news(version: PolicyVersion) -> Callable[[datetime], None]:
     return happen
 
 
-def _desk(now: datetime) -> Iterator[Event]:
+def _desk(now: datetime, version: PolicyVersion) -> Iterator[Event]:
     """What people asked of the desk: answered, refused, taken back, waiting; and two children."""
     days = timedelta(days=1)
     yield now - 300 * days, _ask("member1@example.com", approve_after=2 * days)
@@ -186,10 +191,14 @@ def _desk(now: datetime) -> Iterator[Event]:
     yield now - 27 * days, _ask("member5@example.com")
     yield now - 6 * days, _ask("member6@example.com")
     yield now - 3 * timedelta(hours=1), _ask("member7@example.com")
-    yield now - 200 * days, _turn_out_a_child("member8@example.com")
-    yield now - 1 * days, _turn_out_a_child("member11@example.com")
-    for later in (297, 290, 180, 110, 100, 5):
-        yield now - later * days, _let_workers_work
+    for ago, email in ((200, "member8@example.com"), (1, "member11@example.com")):
+        yield now - ago * days, _turn_out_a_child(email)
+        over = version.document.age.contest.after(now - ago * days, zone=version.document.zone)
+        if over < now:
+            yield over + timedelta(minutes=5), _let_workers_work
+    # Two and nine days after the requests were made they were approved; then came the undo window.
+    for ago in (296, 290, 110, 104):
+        yield now - ago * days, _let_workers_work
 
 
 def _ask(
@@ -252,12 +261,14 @@ def _member(email: str, moment: datetime) -> User | None:
 
 def _let_workers_work(moment: datetime) -> None:
     """What the worker would have done by then."""
+    children.erase_due(now=moment)
     worker.work(now=moment)
 
 
 def _let_mail_out(moment: datetime) -> None:
     """Hand over what is due, dated then; without a relay it waits for the worker."""
-    delivery.deliver_due(clock=_Standing(moment), budget=timedelta(minutes=5), batch=100)
+    if Message.objects.filter(state=State.QUEUED).exists():
+        delivery.deliver_due(clock=_Standing(moment), budget=timedelta(minutes=5), batch=100)
 
 
 class _Standing:
