@@ -86,7 +86,7 @@ def _figures(lines: list[board.Line]) -> list[Figure]:
         board.State.NO_CHECK: (_("no check yet"), "none"),
     }
     return [
-        Figure(counts.get(state, 0), label, colour)
+        Figure(counts.get(state, 0), label, colour if counts.get(state, 0) else "none")
         for state, (label, colour) in words.items()
         if counts.get(state, 0) or state in (board.State.KEPT, board.State.BROKEN)
     ]

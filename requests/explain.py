@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,11 +19,18 @@ from policy.document import Document
 
 @dataclass(frozen=True)
 class Kept:
-    """Something that outlives an erasure: what, on which ground, until when."""
+    """A ground on which something outlives an erasure, and for each such thing until when."""
 
-    title: str
     ground: str
     text: str
+    things: list[Thing]
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A kind of data that stays, and its end in words."""
+
+    title: str
     until: str
 
 
@@ -48,15 +55,19 @@ class Held:
     periods: list[str]
 
 
-def outcome(*, document: Document) -> Outcome:
-    """What erasing one person means under this policy."""
+def outcome(*, document: Document, rows: Mapping[str, int] | None = None) -> Outcome:
+    """What erasing one person means under this policy.
+
+    rows: holding key → how much there is, from `count_rows`; leaves out what there is none of.
+    """
     by_way: dict[Erasing, list[HoldingEntry]] = {way: [] for way in Erasing}
     for entry in datapage.entries(document):
-        by_way[entry.holding.erasing].append(entry)
+        if rows is None or rows.get(entry.holding.key):
+            by_way[entry.holding.erasing].append(entry)
     return Outcome(
         gone=[str(entry.holding.title) for entry in by_way[Erasing.DELETE]],
         emptied=[str(entry.holding.title) for entry in by_way[Erasing.ANONYMISE]],
-        kept=[_kept(entry) for entry in by_way[Erasing.KEEP]],
+        kept=_by_ground(by_way[Erasing.KEEP]),
     )
 
 
@@ -89,13 +100,16 @@ def _count(holding: Holding, subject_id: UUID) -> QuerySet[Any, dict[str, Any]]:
     return rows.values(key_of=Value(holding.key)).annotate(n=Count("pk"))
 
 
-def _kept(entry: HoldingEntry) -> Kept:
-    return Kept(
-        title=str(entry.holding.title),
-        ground=entry.ground.title if entry.ground else "",
-        text=entry.ground.text if entry.ground else "",
-        until=" ".join(_periods(entry)),
-    )
+def _by_ground(entries: list[HoldingEntry]) -> list[Kept]:
+    found: dict[str, Kept] = {}
+    for entry in entries:
+        ground = entry.ground
+        kept = found.setdefault(
+            entry.holding.ground,
+            Kept(ground.title if ground else "", ground.text if ground else "", []),
+        )
+        kept.things.append(Thing(str(entry.holding.title), " ".join(_periods(entry))))
+    return list(found.values())
 
 
 def _purposes(entry: HoldingEntry) -> list[str]:

@@ -70,7 +70,7 @@ def of(*, request: Request, now: datetime) -> Progress:
         steps=_steps(request, events, document, done, total),
         reason=decrypt(request.reason) if request.reason else "",
         delay=decrypt(request.extension_reason) if request.extension_reason else "",
-        kept=explain.outcome(document=document).kept if request.state == S.COMPLETED else [],
+        kept=_kept(request, document),
         may_withdraw=may_withdraw(request),
         moving=request.is_open,
         done=done,
@@ -83,6 +83,13 @@ def may_withdraw(request: Request) -> bool:
     """Whether the person can still take it back: until erasing begins."""
     begun = request.erasure is not None and request.erasure.started_at is not None
     return state.may_become(state=request.state, to=S.WITHDRAWN) and not begun
+
+
+def _kept(request: Request, document: Document) -> list[explain.Kept]:
+    if request.state != S.COMPLETED:
+        return []
+    rows = explain.count_rows(subject_id=request.subject_id)
+    return explain.outcome(document=document, rows=rows).kept
 
 
 def _erased_so_far(request: Request) -> tuple[int, int]:

@@ -180,7 +180,8 @@ def _case(
         "due_at": wording.moment(asked.due_at, document.zone),
         "line": queue.line(request=asked, now=now),
         "progress": progress.of(request=asked, now=now),
-        "preview": erase.preview(subject_id=asked.subject_id) if undecided else [],
+        "preview": _preview(asked) if undecided else [],
+        "grounds": {ground.key: ground.title for ground in document.grounds},
         "is_own": asked.subject_id == user.subject_id,
         "is_mine": asked.claimed_by_id == user.subject_id,
         "undecided": undecided,
@@ -193,6 +194,12 @@ def _case(
     return render(
         request, "requests/case.html", context, status=422 if deny_form or extend_form else 200
     )
+
+
+def _preview(asked: Request) -> list[erase.StepPreview]:
+    """What approving would do, without the kinds of data there is nothing of."""
+    steps = erase.preview(subject_id=asked.subject_id)
+    return [step for step in steps if step.rows or step.kept]
 
 
 def _find(reference: str) -> Request:

@@ -61,7 +61,9 @@ def delete(request: HttpRequest) -> HttpResponseBase:
         )
         return redirect("requests:own", asked.reference)
     context = {
-        "outcome": explain.outcome(document=document),
+        "outcome": explain.outcome(
+            document=document, rows=explain.count_rows(subject_id=user.subject_id)
+        ),
         "copies_notice": words[0],
         "notice": words[1],
         "rule": rules.rule_for(document=document, kind=Request.Kind.DELETION),
