@@ -118,7 +118,10 @@ class StaffAccess(AppendOnly):
     class Meta(AppendOnly.Meta):
         abstract = False
         verbose_name_plural = "staff accesses"
-        indexes = [models.Index(fields=["subject_id", "at"], name="audit_access_subject")]
+        indexes = [
+            models.Index(fields=["at"], name="audit_access_at"),
+            models.Index(fields=["subject_id", "at"], name="audit_access_subject"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.permission}"

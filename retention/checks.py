@@ -7,6 +7,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
+from django.db.models import Model
 
 from datamap import registry
 from datamap.holding import Erasing, Holding
@@ -63,4 +64,20 @@ def _check(holding: Holding) -> list[CheckMessage]:
             for path in holding.also
             if share_column(holding, path) is None
         ]
+    found += [
+        Error(
+            f"Holding {holding.key}: no index starts with its clock {clock!r} ({column}).",
+            hint="Without one every sweep reads the whole table.",
+            obj=model,
+            id="retention.E004",
+        )
+        for clock, column in holding.clocks.items()
+        if not _leads_an_index(model, column)
+    ]
     return found
+
+
+def _leads_an_index(model: type[Model], column: str) -> bool:
+    field: Any = model._meta.get_field(column)
+    first = {index.fields[0].lstrip("-") for index in model._meta.indexes if index.fields}
+    return bool(field.db_index or field.unique or column in first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from django import forms
@@ -39,17 +40,15 @@ class ReasonForm(forms.Form):
 class ReleaseForm(BirthDateForm):
     """Not a child: the right birth date, needed where the one we hold says child."""
 
-    reason = ReasonForm.base_fields["reason"]
-
     def __init__(self, *args: Any, needed: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not needed:
-            for name in ("day", "month", "year"):
+        for name in ("day", "month", "year"):
+            if needed:
+                # The person's date, not that of whoever sits at the keyboard.
+                self.fields[name].widget.attrs["autocomplete"] = "off"
+            else:
                 del self.fields[name]
+        self.fields["reason"] = copy.deepcopy(ReasonForm.base_fields["reason"])
 
     def clean(self) -> dict[str, Any]:
         return super().clean() if "day" in self.fields else dict(self.cleaned_data)
-
-
-class SweepForm(forms.Form):
-    """Asking what a sweep would delete now."""

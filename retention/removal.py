@@ -73,9 +73,9 @@ def blank(holding: Holding, ids: Sequence[Any]) -> Removed:
     columns, params = [], []
     keyed = {name: value for name, value in holding.blank.items() if callable(value)}
     for name, value in holding.blank.items():
-        column = model._meta.get_field(name)
         if callable(value):
             continue
+        column: Any = model._meta.get_field(name)
         columns.append(sql.SQL("{} = %s").format(_name(column.column)))
         params.append(column.get_db_prep_save(value, connection))
     chosen = sql.SQL("{} = ANY({})").format(_pk(model), _array(model))
@@ -101,7 +101,7 @@ def let_go(model: type[Model], column: str, ids: Sequence[Any]) -> int:
 
 def _blank_each(model: type[Model], name: str, values: list[tuple[Any, Any]]) -> int:
     """One statement for values that differ from row to row."""
-    column = model._meta.get_field(name)
+    column: Any = model._meta.get_field(name)
     kind = sql.SQL(f"%s::{_type(column)}[]")
     statement = sql.SQL(
         "UPDATE {table} SET {column} = new.value"
@@ -152,7 +152,7 @@ def _delete_dependent(
 def _execute(statement: sql.Composed, *params: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement.as_string(None), params)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _name(name: str) -> sql.Identifier:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import cast
 
 from django.contrib import messages
@@ -87,7 +89,9 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
         )
         statement = children.statement_of(found)
     return render(
-        request, "retention/case.html", _case_context(request, found, now, reading, statement)
+        request,
+        "retention/case.html",
+        _case_context(request, found, now, reading, statement=statement),
     )
 
 
@@ -166,8 +170,9 @@ def _case_context(
     found: ChildCase,
     now: datetime,
     reading: ReasonForm,
+    *,
     statement: str = "",
-    **forms: ReasonForm | ReleaseForm,
+    forms: Mapping[str, ReasonForm | ReleaseForm] = MappingProxyType({}),
 ) -> dict[str, object]:
     document = current.document(now)
     return {
@@ -191,7 +196,7 @@ def _refuse(
     request: HttpRequest, found: ChildCase, now: datetime, **forms: ReasonForm | ReleaseForm
 ) -> HttpResponse:
     """The case again, with what has to be mended."""
-    context = _case_context(request, found, now, ReasonForm(prefix="read"), **forms)
+    context = _case_context(request, found, now, ReasonForm(prefix="read"), forms=forms)
     return render(request, "retention/case.html", context, status=400)
 
 

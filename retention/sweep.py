@@ -225,7 +225,8 @@ class _Step:
             later = Q(**{f"{self.column}__gt": after[0]}) | Q(pk__gt=after[1])
             rows = rows.filter(later, **{f"{self.column}__gte": after[0]})
         rows = rows.order_by(self.column, "pk").annotate(whose=F(self.holding.subject))
-        return rows.values_list("pk", self.column, "whose")[: self.pace.size]
+        chunk: QuerySet[Any, Any] = rows.values_list("pk", self.column, "whose")[: self.pace.size]
+        return chunk
 
     def _take(self, picked: list[tuple[Any, ...]]) -> Removed:
         """Act on locked rows: (key, clock value, subject)."""
@@ -234,7 +235,9 @@ class _Step:
         if expiry is not None:
             return Removed(rows=expire(expiry, ids))
         if self.due.action == "erase":
-            return Removed(rows=_erase_people(whose=[r[2] for r in picked], now=self.clock.now()))
+            return Removed(
+                rows=_erase_people(whose=[r[2] for r in picked], now=self.run.started_at)
+            )
         if self.holding.outside is not None:
             self.holding.outside(ids)
         if self.due.action == "anonymise":

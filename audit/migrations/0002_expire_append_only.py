@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db import migrations
+from django.db import migrations, models
 
 from audit.append_only import Expiry, create_function
 
@@ -11,6 +11,10 @@ class Migration(migrations.Migration):
     dependencies = [("audit", "0001_initial")]
 
     operations = [
+        migrations.AddIndex(
+            model_name="staffaccess",
+            index=models.Index(fields=["at"], name="audit_access_at"),
+        ),
         create_function(
             Expiry(
                 model="audit.AuditEntry",

@@ -1,6 +1,6 @@
 """Append-only rows end through their functions, and in no other way."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -23,17 +23,17 @@ OLD = timezone.now() - timedelta(days=7 * 366)
 YOUNG = timezone.now() - timedelta(days=29)
 
 
-def entry(at: object = OLD) -> AuditEntry:
+def entry(at: datetime = OLD) -> AuditEntry:
     return record(
         actor=SYSTEM,
         verb="test.happened",
-        now=at,  # type: ignore[arg-type]  # aware datetimes only
+        now=at,
         subject_id=uuid4(),
         facts={"figure": 1},
     )
 
 
-def access(at: object) -> StaffAccess:
+def access(at: datetime) -> StaffAccess:
     return StaffAccess.objects.create(
         at=at,
         staff_id=uuid4(),

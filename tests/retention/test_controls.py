@@ -11,7 +11,7 @@ from audit.control import Finding, controls, evaluate
 from audit.log import SYSTEM, record
 from datamap.models import Subject
 from policy.models import PolicyVersion
-from retention import children, erase, rules, worker
+from retention import children, erase, rules, steps, worker
 from retention.controls import children_locked_and_gone, nothing_past_its_period
 from retention.models import ChildCase
 from retention.sweep import sweep
@@ -119,7 +119,7 @@ def test_children_seen_when_an_erasure_forgets_a_table_and_says_done(
 ) -> None:
     case = learn(make_person("kim"))
     children.erase_due(now=case.contest_until)
-    real = worker.bite
+    real = steps.bite
 
     def forgets(holding: Any, **kwargs: Any) -> int:
         return 0 if holding.key == "accounts.age" else real(holding, **kwargs)

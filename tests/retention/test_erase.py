@@ -113,7 +113,8 @@ def test_erasure_killed_mid_way_is_resumed_and_counts_once(
     ada, bob = make_person("ada"), make_person("bob")
     make_sessions(ada, count=5, expire=NOW + timedelta(days=1))
     erasure = start(ada)
-    real, bites = steps.bite, []
+    real = steps.bite
+    bites: list[int] = []
 
     def dies(*args: Any, **kwargs: Any) -> int:
         if len(bites) == after_bites:

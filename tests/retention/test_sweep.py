@@ -11,6 +11,7 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Session, User
+from audit import log
 from audit.models import AuditEntry
 from datamap.registry import UnknownHolding
 from policy.current import NoPolicy
@@ -145,7 +146,8 @@ def test_killed_sweep_has_counted_what_is_gone(
     class Killed(BaseException):
         pass
 
-    real, calls = sweeping.record, []
+    real = log.record
+    calls: list[int] = []
 
     def dies(**kwargs: Any) -> Any:
         calls.append(1)
