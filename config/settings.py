@@ -1,7 +1,7 @@
 """Settings from the environment (12-factor). KEPT_ENV is production unless it says otherwise.
 
 Every secret NAME can come as a file, NAME_FILE. A missing or weak production setting stops the
-start; all of them are named at once. CONTRIBUTING.md lists the variables.
+start; all of them are named at once. docs/operators.md lists the variables.
 """
 
 import secrets
