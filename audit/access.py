@@ -94,7 +94,7 @@ def staff_page(permission: str) -> Callable[[View[P]], View[P]]:
             state = user.second_factor_state(request)
             if state == "missing":
                 return redirect("mfa_activate_totp")
-            if state == "unproved":
+            if state != "proved":
                 # Logged in by password alone: the log-in page would send them straight back.
                 login_url = reverse("mfa_reauthenticate")
                 return redirect_to_login(request.get_full_path(), login_url=login_url)

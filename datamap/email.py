@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
+LONGEST_LOCAL = 64  # RFC 5321 4.5.3.1.1, in octets
 LONGEST = 254  # RFC 5321 4.5.3.1.3 as corrected by erratum 1690, in octets
 
 
@@ -26,8 +27,8 @@ def normalise_email(raw: str) -> str:
         except idna.IDNAError:
             domain = ""
     address = f"{local}@{domain}".lower() if at else address
-    wrong = "\x00" in address or len(address.encode()) > LONGEST or any(map(str.isspace, address))
-    if wrong:
+    too_long = len(local.encode()) > LONGEST_LOCAL or len(address.encode()) > LONGEST
+    if too_long or "\x00" in address or any(map(str.isspace, address)):
         raise ValidationError(_("Enter one e-mail address, such as name@example.com."))
     try:
         validate_email(address)

@@ -123,7 +123,8 @@ def test_check_promises_stores_evidence_and_prints_it(wecustomers: PolicyVersion
 def test_check_promises_evaluates_one_control(policy_of: Any) -> None:
     policy_of("clickandchat")
     printed = run("check_promises", only="policy.versions")
-    assert printed.split() == ["kept", "policy.versions", *"1 checked, 0 violations (CC-1)".split()]
+    words = " ".join(printed.split())
+    assert words == "kept policy.versions 1 checked, 0 violations (CC-1)"
     assert Evidence.objects.count() == 1
 
 
