@@ -74,7 +74,7 @@ class SignupForm(forms.Form):
         self.fields["email"] = _email_field()
         self.fields["password"] = _password_field()
         for transfer in self._transfers():
-            self.fields[f"transfer-{transfer.key}"] = _transfer_field(transfer)
+            self.fields[f"transfer-{transfer.key}"] = TransferField(transfer)
         for category in document.mail_categories:
             asks = self._asks(category)
             self.fields[f"mail-{category.key}"] = _mail_field(category, asks=asks)
@@ -134,6 +134,8 @@ class SignupForm(forms.Form):
 
     def _words_of(self, name: str) -> str:
         field = self.fields[name]
+        if isinstance(field, TransferField):
+            return field.words
         # Help texts are escaped for the page; the ledger keeps what the person read.
         return f"{field.label}\n{unescape(str(field.help_text))}".strip()
 
@@ -249,14 +251,26 @@ def _password_field() -> forms.Field:
     )
 
 
-def _transfer_field(transfer: Transfer) -> forms.Field:
-    return forms.ChoiceField(
-        label=transfer.title,
-        help_text=escape(transfer.ask),
-        choices=[("yes", _("Yes, I agree")), ("no", _("No, I do not agree"))],
-        widget=forms.RadioSelect,
-        error_messages={"required": _("Answer yes or no. Nothing is chosen for you.")},
-    )
+class TransferField(forms.ChoiceField):
+    """Yes or no to one transfer, with nothing chosen; its template shows the whole question."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        self.transfer = transfer
+        super().__init__(
+            label=transfer.title,
+            help_text=escape(transfer.ask),
+            choices=[("yes", _("Yes, I agree")), ("no", _("No, I do not agree"))],
+            widget=forms.RadioSelect,
+            error_messages={"required": _("Answer yes or no. Nothing is chosen for you.")},
+        )
+
+    @property
+    def words(self) -> str:
+        """The question as shown, with what a no brings."""
+        refusing = _("If you say no, this is our answer: “%(declined)s”") % {
+            "declined": self.transfer.declined
+        }
+        return f"{self.transfer.title}\n{self.transfer.ask}\n{refusing}"
 
 
 def _mail_field(category: MailCategory, *, asks: bool) -> forms.Field:

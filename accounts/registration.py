@@ -56,7 +56,7 @@ class Application:
     may_mail: bool = True
 
 
-class SignupRefused(Exception):  # noqa: N818  named after what happened
+class SignupRefused(Exception):
     """No account was made, and nothing was written."""
 
 

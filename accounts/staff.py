@@ -13,7 +13,7 @@ from accounts.sessions import end_all
 from audit.log import Actor, record
 
 
-class NotConfirmed(ValueError):  # noqa: N818  named after what is so
+class NotConfirmed(ValueError):
     """Nobody becomes staff whose address is not confirmed."""
 
 

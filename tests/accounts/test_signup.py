@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import AgeVerdict, Session, User
-from accounts.registration import confirm_address
+from accounts.registration import confirm_address, register
 from audit.log import SYSTEM, person
 from audit.models import AuditEntry
 from consent import ledger
@@ -28,7 +29,7 @@ from datamap.models import Subject
 from policy import current
 from policy.models import PolicyVersion
 from tests.accounts.dump import dump
-from tests.factories.accounts import BORN, JOINED, PASSWORD, log_in, member
+from tests.factories.accounts import BORN, JOINED, PASSWORD, application, log_in, member
 from tests.factories.policy import edited, publish_bytes, relabelled
 
 AGE, ADVICE, SIGNUP = "/accounts/age/", "/accounts/age/advice/", "/accounts/signup/"
@@ -101,7 +102,8 @@ def test_an_adult_gets_an_account_with_everything_it_rests_on(
     asked = Event.objects.get(kind="transfer").words.text
     transfer = wecustomers.document.transfer("united-states")
     assert transfer is not None
-    assert asked == f"{transfer.title}\n{transfer.ask}"
+    refusing = f"If you say no, this is our answer: “{transfer.declined}”"
+    assert asked == f"{transfer.title}\n{transfer.ask}\n{refusing}"
     assert AuditEntry.objects.filter(verb="accounts.created").count() == 1
     assert user.subject.email is None
     assert Session.objects.count() == 0
@@ -517,3 +519,22 @@ def test_handing_over_leaves_out_what_the_policy_no_longer_offers(
     user = member(email="robin@example.com", now=NOW)
     assert user.subject.email == "robin@example.com"
     assert ("mail", "service-news") not in ledger.standing(user.subject_id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_with_one_address_make_one_account(wecustomers: PolicyVersion) -> None:
+    def sign_up(_number: int) -> None:
+        try:
+            register(application=application(email="robin@example.com", now=NOW), now=NOW)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(sign_up, range(4)))
+    user = User.objects.get()
+    assert Subject.objects.count() == 1
+    templates = Message.objects.values_list("template", "subject_id").order_by("template")
+    assert list(templates) == [
+        *[("account_account_already_exists", user.subject_id)] * 3,
+        ("account_email_confirmation_signup", user.subject_id),
+    ]
