@@ -81,13 +81,22 @@ def recover(*, now: datetime, chunk: int = 500) -> int:
                 .order_by("lease_until")[:chunk]
             )
             for message in stuck:
-                if message.is_voluntary:
-                    _end(message, State.UNCERTAIN, now=now, failure="crash")
-                else:
-                    _again(message, at=now)
+                _decide_stuck(message, now=now)
         if not stuck:
             return count
         count += len(stuck)
+
+
+def _decide_stuck(message: Message, *, now: datetime) -> None:
+    """Nobody knows whether its words left: voluntary mail ends here, other mail goes again."""
+    if message.is_voluntary:
+        _end(message, State.UNCERTAIN, now=now, failure="crash")
+    elif message.attempts >= ATTEMPTS:
+        _end(message, State.FAILED, now=now, failure="crash")
+    else:
+        # At once the first time: somebody may be waiting for it.
+        pause = _pause(message.attempts) if message.attempts > 1 else timedelta(0)
+        _again(message, at=now + pause, failure="crash")
 
 
 def _claim(*, now: datetime, limit: int, message_id: UUID | None = None) -> dict[UUID, datetime]:
@@ -118,7 +127,13 @@ def _deliver(
             mine = Message.objects.filter(pk__in=claimed, state=State.QUEUED, lease_until=lease)
             mine.update(lease_until=None, due_at=clock() + RELAY_PAUSE)
             return False
-        state = _deliver_claimed(message_id, lease, relay=relay, clock=clock)
+        try:
+            state = _deliver_claimed(message_id, lease, relay=relay, clock=clock)
+        except Exception as error:  # noqa: BLE001  one message's trouble stops no other
+            # It stays `sending` until its lease ends; then `recover` decides about it.
+            log.error("mail.delivery_broke", id=str(message_id), error=type(error).__name__)
+            relay.close()
+            continue
         if state is not None:
             tally[state] += 1
     return True

@@ -30,9 +30,15 @@ class Option:
     withdrawn: str = ""
 
     @property
+    def explained(self) -> str:
+        """Text and note as sentences."""
+        note = self.note if self.note[-1:] in ("", ".", "!", "?") else f"{self.note}."
+        return f"{self.text} {note}".strip()
+
+    @property
     def words(self) -> str:
         """What the choices page says about it, as stored with a decision made there."""
-        return "\n".join(part for part in (self.title, self.text, self.note) if part)
+        return f"{self.title}\n{self.explained}"
 
 
 def options(document: Document) -> tuple[Option, ...]:

@@ -33,11 +33,6 @@ class Row:
     sentence: str
 
     @property
-    def detail(self) -> str:
-        """What stands below the option's text."""
-        return " ".join(part for part in (self.option.note, self.sentence) if part)
-
-    @property
     def hidden(self) -> list[dict[str, str]]:
         """What the switch's form sends along."""
         return [

@@ -17,6 +17,7 @@ class Line:
     purpose: str
     lifetime: str
     provider: str
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -51,4 +52,10 @@ def _line(cookie: Cookie, document: Document) -> Line:
         purpose=purpose.title if purpose else cookie.purpose,
         lifetime=_("until you close the browser") if session else str(cookie.lifetime),
         provider=cookie.provider or _("this site"),
+        kind={
+            "cookie": "",
+            "local storage": _("Kept in the browser's local storage."),
+            "session storage": _("Kept in the browser's session storage."),
+            "beacon": _("A picture that tells it was loaded."),
+        }[cookie.kind],
     )

@@ -12,6 +12,7 @@ from audit.models import AuditEntry
 from consent import delivery, mail
 from consent.models import Message, State
 from datamap import registry
+from datamap.encryption import encrypt
 from datamap.models import Subject
 from policy.models import PolicyVersion
 from tests.consent.smtp import Server
@@ -232,6 +233,34 @@ def test_words_no_key_opens_fail_and_stop_nothing_else(policy: PolicyVersion, sm
     assert deliver() == {"failed": 1, "sent": 1}
     broken.refresh_from_db()
     assert broken.failure == "unreadable"
+
+
+def test_a_message_that_cannot_be_handled_stops_no_other_and_ends(
+    policy: PolicyVersion, smtp: Server
+) -> None:
+    broken = posted(make_subject().pk, category="account", template="test_account")
+    # Sealed by a version of the site that knew other fields.
+    Message.objects.update(sealed=encrypt('{"recipient": "ada@example.com"}'))
+    posted(make_subject().pk, category="account", template="test_account")
+    assert deliver() == {"sent": 1}
+    now = NOW
+    for _ in range(delivery.ATTEMPTS - 1):
+        broken.refresh_from_db()
+        assert broken.state == "sending"
+        assert broken.lease_until is not None
+        now = broken.lease_until + timedelta(seconds=1)
+        deliver(now)
+        broken.refresh_from_db()
+        if broken.state == "queued":
+            assert broken.due_at > now
+            now = broken.due_at
+            deliver(now)
+    broken.refresh_from_db()
+    assert broken.lease_until is not None
+    deliver(broken.lease_until + timedelta(seconds=1))
+    broken.refresh_from_db()
+    assert (broken.state, broken.failure) == ("failed", "crash")
+    assert (broken.attempts, broken.sealed) == (delivery.ATTEMPTS, None)
 
 
 def test_queries_per_message_stay_the_same(policy: PolicyVersion, smtp: Server) -> None:

@@ -98,7 +98,16 @@ def test_post_refuses_what_is_no_single_address(policy: PolicyVersion, address: 
 
 
 @pytest.mark.parametrize(
-    "address", ["ada+news@example.com", "o'hara@example.com", "ada@bücher.example"]
+    "address",
+    [
+        "ada+news@example.com",
+        "o'hara@example.com",
+        "ada@bücher.example",
+        '"ada@home"@example.com',
+        '"a,b;c<d>"@example.com',
+        "!#$%&'*+-/=?^_`{|}~@example.com",
+        f"{'a' * 64}@{'b' * 63}.{'c' * 63}.example",
+    ],
 )
 def test_odd_but_valid_addresses_arrive(policy: PolicyVersion, smtp: Server, address: str) -> None:
     posted(make_subject().pk, address=address)

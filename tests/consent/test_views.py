@@ -88,7 +88,7 @@ def test_choices_shows_every_option_with_its_state_and_all_its_words(
     assert "It is off, because you have not said yes." in page
     text = " ".join(page.replace("&#x27;", "'").replace("&quot;", '"').split())
     for option in options(current.document()):
-        for part in (option.title, option.text, option.note):
+        for part in option.words.split("\n"):
             assert " ".join(part.split()) in text
     assert response["Cache-Control"] == "private, no-store"
     assert response["X-Robots-Tag"] == "noindex, noarchive"
@@ -125,8 +125,8 @@ def test_a_switch_stores_the_words_beside_it(signed_in: Client, person: Any) -> 
     assert event.decision == "refused"
     assert event.words.text == (
         "News of our services\n"
-        "A message now and then about a new service. Goes out until you refuse it.\n"
-        "At most once a month"
+        "A message now and then about a new service. Goes out until you refuse it. "
+        "At most once a month."
     )
 
 
