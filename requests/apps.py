@@ -19,4 +19,4 @@ class RequestsConfig(AppConfig):
 
         # Its test client would take this app for the HTTP library of the same name, which is not
         # installed on purpose, and fail on `requests.adapters`.
-        compat.requests = None
+        compat.requests = None  # type: ignore[assignment]  # what it is where the library is absent

@@ -97,7 +97,10 @@ def count_rows(*, subject_id: UUID) -> dict[str, int]:
 
 def _count(holding: Holding, subject_id: UUID) -> QuerySet[Any, dict[str, Any]]:
     rows = holding.rows_of([subject_id]).order_by()
-    return rows.values(key_of=Value(holding.key)).annotate(n=Count("pk"))
+    counted: QuerySet[Any, dict[str, Any]] = rows.values(key_of=Value(holding.key)).annotate(
+        n=Count("pk")
+    )
+    return counted
 
 
 def _by_ground(entries: list[HoldingEntry]) -> list[Kept]:

@@ -71,7 +71,7 @@ def follow(*, now: datetime) -> int:
     ).exclude(erasure__state=Erasure.State.CANCELLED)
     moved = 0
     for request_id, started_at in begun.values_list("pk", "erasure__started_at")[:500]:
-        moved += _begin(request_id=request_id, started_at=started_at, now=now)
+        moved += _begin(request_id=request_id, started_at=started_at or now, now=now)
     return moved
 
 

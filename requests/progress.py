@@ -17,7 +17,7 @@ from requests.models import Request, RequestEvent
 S = Request.State
 Step = RequestEvent.Step
 # Colour and sign of a state, as components/chip.html names them.
-CHIPS: Final = {
+CHIPS: Final[dict[str, str]] = {
     S.RECEIVED: "wait",
     S.VERIFYING: "wait",
     S.IN_REVIEW: "wait",
@@ -68,8 +68,8 @@ def of(*, request: Request, now: datetime) -> Progress:
         request=request,
         headline=_headline(request, document.zone),
         steps=_steps(request, events, document, done, total),
-        reason=decrypt(request.reason) if request.reason else "",
-        delay=decrypt(request.extension_reason) if request.extension_reason else "",
+        reason=decrypt(bytes(request.reason)) if request.reason else "",
+        delay=decrypt(bytes(request.extension_reason)) if request.extension_reason else "",
         kept=_kept(request, document),
         may_withdraw=may_withdraw(request),
         moving=request.is_open,

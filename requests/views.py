@@ -43,7 +43,7 @@ def data(request: HttpRequest) -> HttpResponse:
 @personal
 @login_required
 @require_http_methods(["GET", "POST"])
-@reauthentication_required(allow_get=True)
+@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]  # allauth has no types
 def delete(request: HttpRequest) -> HttpResponseBase:
     """What deleting means, and asking for it: after a fresh proof that it is them (CCPA, WC-7)."""
     now, user = timezone.now(), _user(request)

@@ -15,7 +15,7 @@ from audit import control
 from audit.control import Finding
 from audit.models import Evidence
 from config import urls as site_urls
-from consent import mail
+from consent.letter import Letter as Written
 from consent.models import Message
 from datamap.models import Subject
 from policy.models import PolicyVersion
@@ -80,7 +80,7 @@ def test_waiting_confirmation_without_the_notice_breaks_the_promise(
 ) -> None:
     asked(member())
     message = Message.objects.get()
-    words = mail.letter.Letter.unseal(bytes(message.sealed or b""))
+    words = Written.unseal(bytes(message.sealed or b""))
     bare = type(words)(**{**words.__dict__, "body": "Deleted."})
     Message.objects.update(sealed=bare.seal())
     found = check("requests.deletion-notice")

@@ -70,6 +70,7 @@ def test_approved_request_ends_with_nothing_left_and_its_answer_on_the_way(
     assert [e.step for e in request.events.order_by("id")][-2:] == ["approved", "completed"]
     assert not User.objects.filter(pk=user.pk).exists()
     assert Tombstone.objects.filter(subject_id=user.subject_id).count() == 1
+    assert request.answer_id is not None
     assert Message.objects.get(pk=request.answer_id).state == "queued"
     assert all(step.rows == 0 for step in erase.preview(subject_id=user.subject_id))
     verbs = AuditEntry.objects.filter(subject_id=user.subject_id, verb__startswith="requests.")
@@ -84,12 +85,13 @@ def test_approved_request_ends_with_nothing_left_and_its_answer_on_the_way(
 def test_nobody_decides_on_themselves(wecustomers: PolicyVersion) -> None:
     reviewer = staff_member()
     request = asked(reviewer)
-    for act in (
+    acts: list[Callable[[], object]] = [
         lambda: review.approve(request_id=request.pk, reviewer=reviewer, now=LATER),
         lambda: review.claim(request_id=request.pk, reviewer=reviewer, now=LATER),
         lambda: review.deny(request_id=request.pk, reviewer=reviewer, reason="No.", now=LATER),
         lambda: review.extend(request_id=request.pk, reviewer=reviewer, reason="No.", now=LATER),
-    ):
+    ]
+    for act in acts:
         with pytest.raises(review.OwnRequest):
             act()
     with pytest.raises(IntegrityError), transaction.atomic():
