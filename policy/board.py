@@ -47,6 +47,8 @@ class Line:
             return ""
         if self.evidence.outcome == Evidence.Outcome.FAILED:
             return _("the check could not be carried out")
+        if self.evidence.checked == 0 and not self.evidence.violations:
+            return _("nothing to check so far")
         parts = [_("%(count)s checked") % {"count": vocabulary.masked(self.evidence.checked)}]
         if self.evidence.violations:
             broken = vocabulary.masked(self.evidence.violations)

@@ -25,9 +25,10 @@ def restored() -> Iterator[None]:
     """Whatever a test declares is forgotten."""
     holdings, impersonal = dict(registry._holdings), dict(registry._impersonal)
     yield
-    for known, before in ((registry._holdings, holdings), (registry._impersonal, impersonal)):
-        known.clear()  # type: ignore[attr-defined]
-        known.update(before)  # type: ignore[attr-defined]
+    registry._holdings.clear()
+    registry._holdings.update(holdings)
+    registry._impersonal.clear()
+    registry._impersonal.update(impersonal)
 
 
 def redeclared(key: str, **changes: Any) -> None:
@@ -59,7 +60,7 @@ def test_a_planted_field_is_found() -> None:
         ]
     finally:
         Subject._meta.local_fields.remove(field)
-        Subject._meta._expire_cache()
+        Subject._meta._expire_cache()  # type: ignore[attr-defined]  # Django's own way
         del Subject.shoe_size  # type: ignore[attr-defined]
     assert found() == []
 

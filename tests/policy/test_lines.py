@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -190,7 +191,7 @@ DOCUMENTS = st.tuples(
 class Writer:
     """Writes TOML in ways a drawn boolean chooses, and notes the line of each path."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
         self.draw = draw
         self.text = ""
         self.places: dict[Path, int] = {}
@@ -238,7 +239,7 @@ class Writer:
         ways.append(f'"""\n{escaped}"""')
         if "'" not in value:
             ways.append(f"'''{value}'''" if "\n" in value else f"'{value}'")
-        return self.draw(st.sampled_from(ways))
+        return str(self.draw(st.sampled_from(ways)))
 
 
 @given(DOCUMENTS, st.data())

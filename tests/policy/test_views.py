@@ -33,9 +33,13 @@ from tests.factories.policy import (
 QUIET = ["policy:policy", "policy:versions", "policy:data", "policy:accent"]
 SITES = ["wecustomers", "weapp", "weinterrupt", "wespro", "clickandchat"]
 NEXT = relabelled(
-    edited("policies/wecustomers.toml", ('mark = "We"', 'mark = "W"'), ("youngest = 13", "youngest = 16")),
+    edited(
+        "policies/wecustomers.toml",
+        ('mark = "We"', 'mark = "W"'),
+        ("youngest = 13", "youngest = 16"),
+    ),
     "2",
-)  # fmt: skip
+)
 
 
 def words(content: bytes) -> str:
