@@ -207,7 +207,7 @@ def main() -> None:
     """Read the options, run, and end with 0 after Ctrl-C or with 1 and a reason."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--policy", type=Path, default=Path("policies/wecustomers.toml"))
+    parser.add_argument("--policy", type=Path, required=True)
     options = parser.parse_args()
     if not (CHECKOUT / options.policy).is_file():
         sys.exit(f"make run: there is no policy file {options.policy}")

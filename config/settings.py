@@ -5,7 +5,6 @@ start; all of them are named at once. docs/operators.md lists the variables.
 """
 
 import secrets
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +114,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                *(["policy.context.site"] if find_spec("policy.context") else []),
+                "policy.context.site",
             ],
         },
     },

@@ -20,6 +20,7 @@ from tests.plugins.live import without_test_settings
 
 pytestmark = pytest.mark.slow
 UP_SECONDS = 180
+POLICY = "policies/wecustomers.toml"
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ class Started:
         self.output = state / f"output-{port}"
         with self.output.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "config.run", "--port", str(port)],
+                [sys.executable, "-m", "config.run", "--port", str(port), "--policy", POLICY],
                 cwd=CHECKOUT,
                 env={**inherited, "KEPT_STATE_DIR": str(state)},
                 stdout=file,
