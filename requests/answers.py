@@ -52,6 +52,7 @@ def post(
             template=template,
             context={
                 "name": request.name,
+                "approvals": request.approvals_needed,
                 "due_on": wording.day(request.due_at, zone),
                 "undo_until": _undo_until(request, now=now, zone=zone),
                 "status_url": links.address(token),

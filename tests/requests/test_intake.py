@@ -151,6 +151,9 @@ def test_policy_without_approvals_decides_at_once(db: None) -> None:
     assert (request.state, request.undo_until) == ("approved", NOW + timedelta(days=3))
     assert request.erasure is not None
     assert request.erasure.due_at == request.undo_until
+    text = mail.text_of(Message.objects.get(template="deletion_received"))
+    assert "nobody else has to agree" in text
+    assert "a person reads it" not in text
 
 
 def test_nobody_left_to_ask_once_erased(wecustomers: PolicyVersion) -> None:
