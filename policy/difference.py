@@ -26,6 +26,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from policy import vocabulary
 from policy.document import Document, Part
 from policy.period import Period
 
@@ -49,7 +50,8 @@ class Change:
     def sentence(self) -> str:
         """The change for people."""
         noun = str(PARTS[self.part].noun) if self.part in PARTS else self.part
-        words = {"noun": noun, "title": self.title, "field": str(label(self.field))}
+        title = _title_in_words(self.part, self.title)
+        words = {"noun": noun, "title": title, "field": str(label(self.field))}
         if self.kind == "added":
             return _("%(noun)s added: %(title)s.") % words
         if self.kind == "removed":
@@ -131,6 +133,17 @@ def _fields(name: str, part: _Part, title: str, old: Part, new: Part) -> list[Ch
             was = now = ""
         changes.append(Change(name, "changed", title, field, was, now, rule(before, after)))
     return changes
+
+
+def _title_in_words(part: str, title: str) -> str:
+    """Tables whose entries have no title of their own are named by what they are about."""
+    if part == "requests":
+        return str(vocabulary.REQUESTS.get(title, title))
+    if part == "retention":
+        holding, _comma, clock = title.partition(", ")
+        about = {"what": vocabulary.holding_title(holding), "clock": vocabulary.clock(clock)}
+        return _("%(what)s, after %(clock)s") % about
+    return title
 
 
 def _words(value: Any) -> str:

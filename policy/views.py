@@ -70,7 +70,8 @@ def versions(request: HttpRequest) -> HttpResponse:
     """Every version, newest first, with what it changed."""
     in_force = current.in_force()
     entries = [history.entry(v, in_force=in_force) for v in current.versions()]
-    return render(request, "policy/versions.html", {"entries": entries})
+    context = {"entries": entries, "nav_current": "policy"}
+    return render(request, "policy/versions.html", context)
 
 
 @public
@@ -78,7 +79,8 @@ def version(request: HttpRequest, which: str) -> HttpResponse:
     """One version: when it counted, what it changed, its text."""
     chosen = _version(which)
     entry = history.entry(chosen, in_force=current.in_force())
-    context = {"entry": entry, "rows": history.text_difference(entry)}
+    rows = history.text_difference(entry)
+    context = {"entry": entry, "rows": rows, "nav_current": "policy"}
     return render(request, "policy/version.html", context)
 
 

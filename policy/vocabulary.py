@@ -17,6 +17,7 @@ from policy.period import Period
 
 # Fideslang's data categories (ethyca/fideslang), those that sites like ours hold.
 CATEGORIES: dict[str, Any] = {
+    "system.operations": gettext_lazy("how the site was configured"),
     "user": gettext_lazy("data about you"),
     "user.account": gettext_lazy("account"),
     "user.account.settings": gettext_lazy("settings"),
@@ -39,6 +40,7 @@ CATEGORIES: dict[str, Any] = {
     "user.demographic": gettext_lazy("facts about you"),
     "user.demographic.age_range": gettext_lazy("whether you are a minor"),
     "user.demographic.date_of_birth": gettext_lazy("date of birth"),
+    "user.demographic.language": gettext_lazy("language"),
     "user.device": gettext_lazy("your device"),
     "user.device.cookie": gettext_lazy("cookies"),
     "user.device.cookie_id": gettext_lazy("cookie"),
@@ -90,6 +92,9 @@ CLOCKS: dict[str, Any] = {
     "passed": gettext_lazy("the age question"),
     "at": gettext_lazy("it happened"),
     "decided": gettext_lazy("it was decided"),
+    "posted": gettext_lazy("it was ready to be sent"),
+    "received": gettext_lazy("it reached us"),
+    "finished": gettext_lazy("it was finished"),
 }
 
 BASES: dict[str, Any] = {
@@ -209,7 +214,8 @@ def field_names(names: list[str]) -> list[str]:
 def _field_name(name: str) -> str:
     holdings = {h.key: h for h in registry.holdings()}
     if name in holdings:
-        return str(holdings[name].title)
+        title = str(holdings[name].title)
+        return title[:1].lower() + title[1:]
     holding = holdings.get(name.rpartition(".")[0])
     field = name.rpartition(".")[2]
     personal = {p.name: p for p in holding.personal}.get(field) if holding else None

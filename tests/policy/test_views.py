@@ -272,15 +272,22 @@ def test_evidence_shows_as_kept_broken_or_not_evaluated(
     assert promise_line(client, "WC-2").startswith("○ No check yet")
 
 
-@pytest.mark.parametrize(
-    ("count", "shown"), [(0, "0"), (1, "<10"), (9, "<10"), (10, "10"), (1234, "1 234")]
-)
+@pytest.mark.parametrize(("count", "shown"), [(1, "<10"), (9, "<10"), (10, "10"), (1234, "1 234")])
 def test_small_counts_are_hidden(
     wecustomers: PolicyVersion, client: Client, count: int, shown: str
 ) -> None:
     evidence("accounts.age-screen", wecustomers, checked=count, figures={"slowest_cases": count})
     line = promise_line(client, "WC-14").replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert f"· {shown} checked · slowest cases: {shown} " in line
+
+
+def test_a_check_without_anything_to_look_at_says_so(
+    wecustomers: PolicyVersion, client: Client
+) -> None:
+    evidence("accounts.age-screen", wecustomers, checked=0, figures={"slowest_cases": 0})
+    assert "· nothing to check so far" in promise_line(client, "WC-14")
+    evidence("accounts.age-screen", wecustomers, checked=0, violations=10, outcome="broken")
+    assert "· 0 checked · 10 not as promised" in promise_line(client, "WC-14")
 
 
 def test_the_public_board_shows_no_ids(wecustomers: PolicyVersion, client: Client) -> None:

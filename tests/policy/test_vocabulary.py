@@ -1,0 +1,78 @@
+"""Nothing on the pages is left in the words of the machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from datamap import registry
+from policy import vocabulary
+from policy.document import Document
+from policy.period import UNITS, Period
+
+
+def test_every_clock_and_category_of_the_data_map_has_words() -> None:
+    clocks = {clock for holding in registry.holdings() for clock in holding.clocks}
+    assert clocks - set(vocabulary.CLOCKS) == set()
+    categories = {p.category for holding in registry.holdings() for p in holding.personal}
+    assert categories - set(vocabulary.CATEGORIES) == set()
+
+
+@pytest.mark.parametrize(
+    ("definition", "field", "words"),
+    [
+        ("Purpose", "legal_basis", vocabulary.BASES),
+        ("Recipient", "role", vocabulary.ROLES),
+        ("RequestRule", "kind", vocabulary.REQUESTS),
+        ("RetentionRule", "action", vocabulary.ACTIONS),
+        ("NoticeRule", "applies", vocabulary.APPLIES),
+        ("Transfer", "mechanism", vocabulary.MECHANISMS),
+    ],
+)
+def test_every_value_the_format_allows_has_words(
+    definition: str, field: str, words: dict[str, object]
+) -> None:
+    schema = Document.model_json_schema()["$defs"][definition]["properties"][field]
+    assert set(schema["enum"]) == set(words)
+
+
+def test_every_channel_has_words() -> None:
+    definitions = Document.model_json_schema()["$defs"]
+    for definition in ("RequestRule", "NoticeRule"):
+        values = definitions[definition]["properties"]["channels"]["items"]["enum"]
+        assert set(values) <= set(vocabulary.CHANNELS)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_unit_has_words_in_both_numbers(unit: str) -> None:
+    assert vocabulary.period(Period(1, unit)) == f"1 {unit}"
+    assert vocabulary.period(Period(2, unit)) == f"2 {unit}s"
+
+
+def test_an_unknown_category_takes_the_words_above_it() -> None:
+    assert vocabulary.category("user.contact.email.work") == "e-mail address"
+    assert vocabulary.category("nothing.known") == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0"), (1, "<10"), (9, "<10"), (10, "10"), (999, "999"), (1234567, "1 234 567")],
+)
+def test_counts_are_masked_when_small(count: int, shown: str) -> None:
+    assert vocabulary.masked(count).replace("\N{NARROW NO-BREAK SPACE}", " ") == shown
+
+
+def test_fields_are_named_for_people_once() -> None:
+    names = [
+        "accounts.account.email",
+        "accounts.email_address.email",
+        "accounts.session",
+        "x.y.z_a",
+    ]
+    assert vocabulary.field_names(names) == ["e-mail address", "where you are logged in", "z a"]
+
+
+def test_countries_are_those_of_iso_3166() -> None:
+    assert vocabulary.country("FR") == "France"
+    assert vocabulary.country("GB") == "United Kingdom"
+    assert vocabulary.country("XX") == "XX"
+    assert len(vocabulary.countries()) > 240
