@@ -33,7 +33,8 @@ def scrub_exception(logger: WrappedLogger, method: str, event: EventDict) -> Eve
         kind = f"{type(seen).__module__}.{type(seen).__qualname__}"
         chain.append({"type": kind, "at": _places(seen.__traceback__)[-12:]})
         seen = seen.__cause__ or seen.__context__
-    event["exception"] = chain
+    # Not "exception": the renderers take that for a text.
+    event["failure"] = chain
     return event
 
 
@@ -48,6 +49,8 @@ def drop_request(logger: WrappedLogger, method: str, event: EventDict) -> EventD
 
 def configure_logging(*, level: str, as_json: bool) -> None:
     """Send structlog and the standard library's records through one chain to stderr."""
+    # A record that can't be written must not print its exception, message and all, instead.
+    logging.raiseExceptions = not as_json
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -84,6 +87,7 @@ def configure_logging(*, level: str, as_json: bool) -> None:
             "loggers": {
                 "django.request": {"level": "ERROR"},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
+                "django.security.csrf": {"level": "ERROR"},
                 "celery.worker.strategy": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
             },

@@ -340,6 +340,8 @@ SPECTACULAR_SETTINGS = {
 # --- logs and tests -----------------------------------------------------------------------------
 
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+# None: Django would apply its own defaults on top, and undo the levels.
+LOGGING_CONFIG = None
 configure_logging(level=LOG_LEVEL, as_json=env.flag("LOG_JSON", PRODUCTION))
 
 if PRODUCTION:
