@@ -25,6 +25,7 @@ from audit.log import SYSTEM, Actor, record, record_many
 from audit.models import AuditEntry
 from consent import ledger
 from consent.ledger import Shown
+from consent.mail import post
 from datamap.models import Subject
 from policy import current
 from policy.document import Age, Document
@@ -100,9 +101,11 @@ def learn_birth_date(
     """Take note of a birth date that is not from the age screen, replacing what was known.
 
     source: one of `AgeVerdict.Source`. arrived_at: when the knowledge reached us, by default now.
-    A child is locked in this transaction; then the rooms above hear `child_learned`.
+    A child is locked in this transaction; then the rooms above hear `child_learned`. A minor is
+    given the advice to ask a parent: on the page that asked, or by mail (WC-16).
     Raises `policy.current.NoPolicy`.
     """
+    by_page = source == AgeVerdict.Source.PERSON
     with transaction.atomic():
         held = Subject.objects.select_for_update(no_key=True).get(pk=subject.pk)
         version = current.fresh(now)
@@ -127,8 +130,10 @@ def learn_birth_date(
         )
         held.minor = learned.minor
         held.save(update_fields=["minor"])
-        if source == AgeVerdict.Source.PERSON:
+        if by_page:
             _note_submission(held, document=version.document, actor=actor, now=now)
+        if learned.minor and not learned.child:
+            _advise(held, advice=age.minors_advice, by_page=by_page, actor=actor, now=now)
         record(
             actor=actor,
             verb="accounts.birth-date-learned",
@@ -203,6 +208,31 @@ def _note_submission(subject: Subject, *, document: Document, actor: Actor, now:
         point=point.key,
         fields={"accounts.age.born_on"},
         shown=Shown(point.notice, surface="birth-date"),
+        actor=actor,
+        now=now,
+    )
+
+
+def _advise(
+    subject: Subject, *, advice: str | None, by_page: bool, actor: Actor, now: datetime
+) -> None:
+    """The advice, late: on the page the person is on, else by mail to whoever has an account."""
+    user = User.objects.filter(subject=subject).first()
+    if not advice or user is None:
+        return
+    if not by_page:
+        post(
+            category="account",
+            template="account_minors_advice",
+            context={"advice": advice},
+            address=user.email,
+            subject_id=subject.pk,
+            now=now,
+        )
+    ledger.note_shown(
+        subject_id=subject.pk,
+        key="minors-advice",
+        shown=Shown(advice, surface="birth-date" if by_page else "mail"),
         actor=actor,
         now=now,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.utils.translation import gettext_lazy as _
 from psycopg import sql
 
@@ -108,9 +108,14 @@ def age_screen(now: datetime) -> Finding:
 
 
 def minors_advice(now: datetime) -> Finding:
-    """Whoever was a minor on opening the account saw the advice before (WC-16), and has private
-    defaults as long as they are one.
+    """Whoever was a minor on opening the account saw the advice before, or when a correction told
+    us (WC-16), and has private defaults as long as they are one. Locked children are WC-15's.
     """
+    advised: dict[UUID, datetime] = dict(
+        Event.objects.filter(kind="notice", key="minors-advice", decision="shown")
+        .values_list("subject_id")
+        .annotate(first=Min("at"))
+    )
     found: list[object] = []
     checked = 0
     for era in eras(now):
@@ -120,14 +125,10 @@ def minors_advice(now: datetime) -> Finding:
             if age_on(account["born_on"], joined_at) >= document.age.minor_until:
                 continue
             checked += 1
-            told = Event.objects.filter(
-                subject_id=account["subject_id"],
-                kind="notice",
-                key="minors-advice",
-                decision="shown",
-                at__lte=account["date_joined"],
-            )
-            if document.age.minors_advice and not told.exists():
+            told = advised.get(account["subject_id"])
+            by = account["corrected_at"] or account["date_joined"]
+            late = told is None or told > by
+            if document.age.minors_advice and late and not account["locked"]:
                 found.append(account["pk"])
     found += _minors_without_defaults(now)
     return Finding.of(checked=checked, violations=list(dict.fromkeys(map(str, found))))

@@ -133,6 +133,8 @@ def birth_date(request: HttpRequest) -> HttpResponse:
         logout(request)
         return redirect("accounts:locked")
     messages.success(request, _("Your date of birth is corrected."))
+    if learned.minor and (advice := current.document(now).age.minors_advice):
+        messages.info(request, advice)
     return redirect("accounts:birth_date")
 
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts import signals
+from accounts import controls, signals
 from accounts.age import (
     OLDEST,
     age_on,
@@ -22,6 +22,7 @@ from accounts.age import (
 from accounts.models import AgeVerdict, Session, User
 from audit.log import SYSTEM
 from audit.models import AuditEntry
+from consent.models import Event, Message
 from datamap.models import Subject
 from policy.models import PolicyVersion
 from tests.factories.accounts import JOINED, log_in, member, minor
@@ -167,6 +168,36 @@ def test_learning_a_birth_date_draws_the_line_on_the_birthday(
     subject = Subject.objects.get(pk=user.subject_id)
     assert (subject.locked, subject.minor) == (child, is_minor)
     assert AgeVerdict.objects.get(subject=subject).born_on == born
+
+
+@pytest.mark.parametrize(("source", "mails"), [("person", 0), ("staff", 1)])
+def test_a_minor_known_by_a_correction_is_advised_where_they_see_it(
+    wecustomers: PolicyVersion, source: str, mails: int
+) -> None:
+    user = member()
+    now = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    assert controls.minors_advice(now).violations == ()
+    learn_birth_date(
+        subject=user.subject, born_on=date(2011, 1, 1), source=source, actor=SYSTEM, now=now
+    )
+    shown = Event.objects.get(subject=user.subject, kind="notice", key="minors-advice")
+    assert (shown.at, shown.decision) == (now, "shown")
+    assert shown.words.text == wecustomers.document.age.minors_advice
+    sent = Message.objects.filter(subject=user.subject, template="account_minors_advice")
+    assert sent.count() == mails
+    assert controls.minors_advice(now).violations == ()
+
+
+def test_a_minor_known_by_a_correction_and_never_advised_is_reported(
+    wecustomers: PolicyVersion,
+) -> None:
+    user = member()
+    now = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    AgeVerdict.objects.filter(subject=user.subject).update(
+        born_on=date(2011, 1, 1), corrected_at=now, minor=True
+    )
+    Subject.objects.filter(pk=user.subject_id).update(minor=True)
+    assert controls.minors_advice(now).violations == (str(user.pk),)
 
 
 def test_a_failed_receiver_undoes_everything(wecustomers: PolicyVersion) -> None:

@@ -18,7 +18,6 @@ from accounts.models import Session, User
 from audit.models import Evidence
 from config.demo.people import cast
 from config.demo.year import fill
-from config.programs import free_port
 from consent.models import Message, State
 from datamap import registry
 from policy import current
@@ -27,7 +26,7 @@ from policy.evaluation import evaluate
 from requests.models import Request
 from retention.models import Erasure
 from retention.sweep import sweep
-from tests.consent.smtp import Server
+from tests.plugins.smtp import Server
 
 POLICIES = sorted(Path("policies").glob("*.toml"))
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -35,20 +34,7 @@ WECUSTOMERS = Path("policies/wecustomers.toml")
 
 
 @pytest.fixture
-def mail_sink(settings: Any) -> Iterator[Server]:
-    """A running SMTP server, which the settings name as the relay."""
-    port = free_port()
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
-    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
-    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
-    server = Server(port)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def year(db: None, mail_sink: object) -> Iterator[None]:
+def year(db: None, smtp: Server) -> Iterator[None]:
     """A WeCustomers site after its first year."""
     fill(source=WECUSTOMERS.read_bytes(), filename=WECUSTOMERS.name, now=NOW)
     yield
@@ -131,7 +117,7 @@ def test_filling_again_changes_nothing(year: None) -> None:
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda p: p.stem)
 def test_demo_fills_a_site_under_each_policy(
-    path: Path, db: None, mail_sink: object, capsys: pytest.CaptureFixture[str]
+    path: Path, db: None, smtp: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The same code under five policies; where nobody under age may register, no teen does."""
     call_command("demo", "--policy", str(path), "--json")

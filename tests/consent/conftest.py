@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import copy
 import re
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from policy.models import PolicyVersion
-from tests.consent.smtp import Server
 from tests.factories.policy import file_bytes, publish_bytes
 
 MORE = b"""
@@ -56,18 +53,3 @@ def letters(settings: Any) -> None:
     settings.TEMPLATES = templates
     # Django's test runner puts a mailbox of its own in the place of every backend.
     settings.EMAIL_BACKEND = "consent.mail_backend.GateBackend"
-
-
-@pytest.fixture
-def smtp(settings: Any) -> Iterator[Server]:
-    """A running SMTP server, which the settings name as the relay."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
-    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
-    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
-    server = Server(port)
-    server.start()
-    yield server
-    server.stop()

@@ -20,9 +20,9 @@ from datamap.models import Subject
 from policy import current
 from policy.models import PolicyVersion
 from tests.consent.conftest import policy_source
-from tests.consent.smtp import Server
 from tests.factories.consent import NOW, TRANSFER, decided, make_subject, posted, shown
 from tests.factories.policy import publish_bytes, relabelled
+from tests.plugins.smtp import Server
 
 LATER = NOW + timedelta(hours=1)
 

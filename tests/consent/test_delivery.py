@@ -15,8 +15,8 @@ from datamap import registry
 from datamap.encryption import encrypt
 from datamap.models import Subject
 from policy.models import PolicyVersion
-from tests.consent.smtp import Server
 from tests.factories.consent import NOW, decided, make_subject, posted
+from tests.plugins.smtp import Server
 
 BUDGET = timedelta(minutes=1)
 # Statements of one account message, savepoints of the test among them.

@@ -27,8 +27,8 @@ from datamap.encryption import keyed_hash
 from policy import current
 from policy.document import Document
 from policy.models import PolicyVersion
-from tests.consent.smtp import Server
 from tests.factories.consent import NOW, make_subject, posted
+from tests.plugins.smtp import Server
 
 
 def sent(smtp: Server) -> tuple[bytes, Parsed]:

@@ -19,8 +19,8 @@ from django.utils import timezone
 from consent import checks, delivery
 from consent.models import Event, Message
 from policy.models import PolicyVersion
-from tests.consent.smtp import Server
 from tests.factories.consent import decided, make_subject, posted
+from tests.plugins.smtp import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ from config.celery import app, schedules
 from consent import tasks
 from consent.models import Message
 from policy.models import PolicyVersion
-from tests.consent.smtp import Server
 from tests.factories.consent import make_subject, posted
+from tests.plugins.smtp import Server
 
 
 def test_one_message_is_sent_by_its_task_once(policy: PolicyVersion, smtp: Server) -> None:

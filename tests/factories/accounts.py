@@ -13,7 +13,7 @@ from django.urls import reverse
 from accounts.models import User
 from accounts.registration import Application, confirm_address, open_account
 from accounts.roles import Role
-from accounts.screen import AgePass
+from accounts.screen import AgePass, Judgement, judge
 from accounts.staff import appoint, set_authenticator_secret
 from audit.log import SYSTEM
 from policy import current
@@ -31,6 +31,7 @@ def application(*, now: datetime = JOINED, born_on: date = BORN, **fields: Any) 
     transfers = {t.key: t.ask for t in version.document.transfers}
     point = version.document.collection_point("signup")
     assert point is not None
+    judged = judge(born_on, document=version.document, now=now)
     given: dict[str, Any] = {
         "email": f"person{next(_numbers)}@example.com",
         "password": PASSWORD,
@@ -43,7 +44,7 @@ def application(*, now: datetime = JOINED, born_on: date = BORN, **fields: Any) 
             born_on=born_on,
             passed_at=now - timedelta(minutes=4),
             policy_digest=version.digest,
-            advised_at=now - timedelta(minutes=3),
+            advised_at=now - timedelta(minutes=3) if judged is Judgement.MINOR else None,
         ),
     }
     return Application(**{**given, **fields})

@@ -16,6 +16,7 @@ from config.demo.year import fill
 from policy import current
 from policy.evaluation import evaluate
 from policy.reading import PolicyError
+from retention import erase
 from retention.sweep import sweep
 
 
@@ -40,6 +41,7 @@ class Command(BaseCommand):
             raise CommandError("This site is empty; name its policy: --policy FILE.") from None
         if made:
             sweep(now=now)
+            erase.work(now=now)
             evaluate(version=version, now=now)
         people = [
             {
