@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from audit.access import Section, personal, privacy_sections, staff_sections
@@ -26,15 +25,6 @@ class Door:
     summary: str
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One number of the tally, as components/tally.html draws it."""
-
-    value: int
-    label: str
-    state: str
-
-
 @require_safe
 def front(request: HttpRequest) -> HttpResponse:
     """What this site is, the way in, and whether it keeps its promises right now."""
@@ -46,7 +36,7 @@ def front(request: HttpRequest) -> HttpResponse:
     lines = board.lines(version=version, now=now)
     context = {
         "version": version,
-        "figures": _figures(lines),
+        "figures": board.tally(lines),
         "broken": [line for line in lines if line.state is board.State.BROKEN],
         "checked": _last_checked(lines, version),
     }
@@ -75,21 +65,6 @@ def staff(request: HttpRequest) -> HttpResponse:
 
 def _doors(request: HttpRequest, sections: list[Section]) -> list[Door]:
     return [Door(each, each.summary(request) if each.summary else "") for each in sections]
-
-
-def _figures(lines: list[board.Line]) -> list[Figure]:
-    counts = board.tally(lines)
-    words = {
-        board.State.KEPT: (_("kept"), "kept"),
-        board.State.BROKEN: (_("broken"), "broken"),
-        board.State.NOT_EVALUATED: (_("not evaluated"), "wait"),
-        board.State.NO_CHECK: (_("no check yet"), "none"),
-    }
-    return [
-        Figure(counts.get(state, 0), label, colour if counts.get(state, 0) else "none")
-        for state, (label, colour) in words.items()
-        if counts.get(state, 0) or state in (board.State.KEPT, board.State.BROKEN)
-    ]
 
 
 def _last_checked(lines: list[board.Line], version: PolicyVersion) -> str:

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class PolicyConfig(AppConfig):
-    """Keeps the version in force fresh in every process that serves pages."""
+    """Keeps what pages show of the policy fresh in every process that serves them."""
 
     name = "policy"
     verbose_name = "Policy"
@@ -12,7 +12,10 @@ class PolicyConfig(AppConfig):
 
     def ready(self) -> None:
         from django.core.signals import request_started
+        from django.db.models.signals import post_save
 
-        from policy import current
+        from audit.models import Evidence
+        from policy import board, memory
 
-        request_started.connect(current.keep_fresh, dispatch_uid="policy.current.keep_fresh")
+        request_started.connect(memory.keep_fresh, dispatch_uid="policy.memory.keep_fresh")
+        post_save.connect(board.newest.forget, sender=Evidence, dispatch_uid="policy.board.newest")

@@ -1,14 +1,14 @@
 """The promise board: each promise of the policy in force, and whether it is kept right now.
 
 States are worked out when the page is drawn. Evidence that is too old, was found under another
-policy, or could not be gathered says nothing about today: *not evaluated*.
+policy, or could not be gathered says nothing about today: *not evaluated*. The evidence itself is
+remembered for a few seconds, so that drawing the board costs no query.
 """
 
 from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +19,15 @@ from audit.control import Control
 from audit.models import Evidence
 from policy import vocabulary
 from policy.document import Promise
+from policy.memory import Remembered
 from policy.models import PolicyVersion
+
+
+def _look(known: dict[str, Evidence] | None) -> dict[str, Evidence]:
+    return control.latest(control.controls())
+
+
+newest = Remembered(_look)
 
 
 class State(enum.Enum):
@@ -60,9 +68,18 @@ class Line:
         return " · ".join(parts)
 
 
+@dataclass(frozen=True)
+class Figure:
+    """One number of the tally, as components/tally.html draws it."""
+
+    value: int
+    label: str
+    state: str
+
+
 def lines(*, version: PolicyVersion, now: datetime) -> list[Line]:
-    """Every promise of the version in the file's order. One query."""
-    installed, latest = control.controls(), control.latest()
+    """Every promise of the version in the file's order, from memory."""
+    installed, latest = control.controls(), newest.value()
     found = []
     for promise in version.document.promises:
         keeper = installed.get(promise.control or "")
@@ -72,9 +89,20 @@ def lines(*, version: PolicyVersion, now: datetime) -> list[Line]:
     return found
 
 
-def tally(board: list[Line]) -> Mapping[State, int]:
-    """How many promises are in which state."""
-    return Counter(line.state for line in board)
+def tally(board: list[Line]) -> list[Figure]:
+    """How many promises are in which state, in the order of interest."""
+    counts = Counter(line.state for line in board)
+    words = {
+        State.KEPT: (_("kept"), "kept"),
+        State.BROKEN: (_("broken"), "broken"),
+        State.NOT_EVALUATED: (_("not evaluated"), "wait"),
+        State.NO_CHECK: (_("no check yet"), "none"),
+    }
+    return [
+        Figure(counts[state], label, colour if counts[state] else "none")
+        for state, (label, colour) in words.items()
+        if counts[state] or state in (State.KEPT, State.BROKEN)
+    ]
 
 
 def public_figure(value: object) -> str:

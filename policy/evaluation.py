@@ -57,12 +57,9 @@ def evaluate(*, version: PolicyVersion, now: datetime, only: str | None = None) 
 
 def due(*, version: PolicyVersion, now: datetime) -> list[str]:
     """Controls in force without evidence under this version that is fresh enough. One query."""
-    latest, installed = control.latest(), control.controls()
-    return [
-        key
-        for key in controls_in_force(version)
-        if _is_due(installed[key], latest.get(key), version, now)
-    ]
+    keys, installed = list(controls_in_force(version)), control.controls()
+    latest = control.latest(keys)
+    return [key for key in keys if _is_due(installed[key], latest.get(key), version, now)]
 
 
 def evaluate_if_due(*, key: str, version: PolicyVersion, now: datetime) -> Evidence | None:

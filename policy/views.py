@@ -15,14 +15,12 @@ from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from audit import control
 from audit.access import personal, staff_page
 from audit.models import Evidence
 from policy import board, current, datapage, history
-from policy.board import State
 from policy.models import PolicyVersion
 
 P = ParamSpec("P")
@@ -103,10 +101,10 @@ def data(request: HttpRequest) -> HttpResponse:
 
 @public
 def promises(request: HttpRequest) -> HttpResponse:
-    """The promise board. One query."""
+    """The promise board."""
     version = current.in_force()
     lines = board.lines(version=version, now=timezone.now())
-    context = {"lines": lines, "figures": _tally(lines), "version": version}
+    context = {"lines": lines, "figures": board.tally(lines), "version": version}
     return render(request, "policy/promises.html", context)
 
 
@@ -125,7 +123,7 @@ def staff_promises(request: HttpRequest) -> HttpResponse:
     """The promise board with full figures and the way to each control's evidence."""
     version = current.in_force()
     lines = board.lines(version=version, now=timezone.now())
-    context = {"lines": lines, "figures": _tally(lines), "nav_current": "staff"}
+    context = {"lines": lines, "figures": board.tally(lines), "nav_current": "staff"}
     return render(request, "policy/staff_promises.html", context)
 
 
@@ -164,14 +162,3 @@ def _coming() -> dict[str, PolicyVersion | None]:
     """The version that waits for its notice to end, if there is one."""
     newest = current.versions()[0]
     return {"coming": newest if newest.effective_at > timezone.now() else None}
-
-
-def _tally(lines: list[board.Line]) -> list[dict[str, object]]:
-    counts = board.tally(lines)
-    shown = (
-        (State.KEPT, _("kept"), "kept"),
-        (State.BROKEN, _("broken"), "broken"),
-        (State.NOT_EVALUATED, _("not evaluated"), "wait"),
-        (State.NO_CHECK, _("no check yet"), "none"),
-    )
-    return [{"value": counts[s], "label": label, "state": colour} for s, label, colour in shown]

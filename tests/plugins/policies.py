@@ -12,12 +12,12 @@ from tests.factories.policy import publish_file
 @pytest.fixture(autouse=True)
 def no_policy_memory(settings: Any) -> Iterator[None]:
     """Nothing of another test's database is remembered, and no thread looks into this one's."""
-    from policy import current
+    from policy import memory
 
     settings.POLICY_REFRESH_SECONDS = 0
-    current.forget()
+    memory.forget_everything()
     yield
-    current.forget()
+    memory.forget_everything()
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_controller_reports_a_page_of_other_values(wecustomers: PolicyVersion) -
                                                  'email = "else@example.com"'))  # fmt: skip
     stale = PolicyVersion.objects.get()
     stale.source, stale.digest = other.decode(), "1" * 64
-    current._memory.schedule = current._Schedule((stale,), 0.0)
+    current._versions._known = ((stale,), 0.0)
     assert check_controller(NOW).violations == ("controller.email", "foot: controller.email")
 
 
@@ -126,7 +126,7 @@ def test_purposes_reports_one_the_page_does_not_show(wecustomers: PolicyVersion)
     other = edited("policies/wecustomers.toml", ('title = "Inviting friends"', 'title = "Friends"'))
     stale = PolicyVersion.objects.get()
     stale.source, stale.digest = other.decode(), "2" * 64
-    current._memory.schedule = current._Schedule((stale,), 0.0)
+    current._versions._known = ((stale,), 0.0)
     assert check_purposes(NOW).violations == ("page: invitations",)
 
 

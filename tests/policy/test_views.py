@@ -96,11 +96,13 @@ def test_version_pages_need_no_query_the_second_time(
         assert client.get(address).status_code == 200
 
 
-def test_the_promise_board_needs_one_query(
+def test_the_promise_board_shows_new_evidence_and_needs_no_query_again(
     wecustomers: PolicyVersion, client: Client, django_assert_num_queries: Any
 ) -> None:
     client.get(reverse("policy:promises"))
-    with django_assert_num_queries(1):
+    evidence("accounts.age-screen", wecustomers, checked=321)
+    assert "321 checked" in promise_line(client, "WC-14")
+    with django_assert_num_queries(0):
         assert client.get(reverse("policy:promises")).status_code == 200
 
 
