@@ -29,7 +29,6 @@ from consent.mail import post
 from datamap.models import Subject
 from policy import current
 from policy.document import Age, Document
-from policy.models import PolicyVersion
 
 OLDEST = 120  # years; nobody alive was born earlier
 
@@ -177,12 +176,6 @@ def come_of_age(*, now: datetime) -> int:
     return len(grown)
 
 
-def version_at(instant: datetime) -> PolicyVersion | None:
-    """The version that was in force then: the newest of those in effect, published by then."""
-    rows = PolicyVersion.objects.filter(effective_at__lte=instant)
-    return rows.order_by("-number").first()
-
-
 def _number(text: str, least: int, most: int) -> int | None:
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 4):
@@ -259,7 +252,11 @@ def _lock(
         },
     )
     signals.child_learned.send(
-        sender=Subject, subject_id=subject.pk, arrived_at=arrived_at, now=now
+        sender=Subject,
+        subject_id=subject.pk,
+        arrived_at=arrived_at,
+        restricted_before=subject.restricted,
+        now=now,
     )
 
 
