@@ -76,9 +76,10 @@ def write(
     voluntary: bool,
     refusal: str,
     language: str,
+    last: bool = False,
 ) -> Written:
-    """Render a template and its footer. Raises `BadTemplate`, `TypeError` for values that are
-    not plain, `django.template.TemplateDoesNotExist`.
+    """Render a template and its footer. last: no mail will follow. Raises `BadTemplate`,
+    `TypeError` for values that are not plain, `django.template.TemplateDoesNotExist`.
     """
     about = {
         "site_name": document.site.name,
@@ -94,6 +95,7 @@ def write(
         "address": document.controller.address,
         "voluntary": voluntary,
         "refusal": refusal,
+        "last": last,
     }
     with translation.override(language):
         text = source.render(Context(values, autoescape=False)).strip()

@@ -55,12 +55,14 @@ def post(
     now: datetime,
     language: str = "en",
     held: bool = False,
+    last: bool = False,
 ) -> Message:
     """Store one message, in the caller's transaction, and have it sent after the commit.
 
     template: name of `templates/mail/<template>.txt`, see `consent.letter` for what it may hold.
     context: plain values; texts are put on one line. address: one recipient, any spelling.
-    held: waits for `release`.
+    held: waits for `release`. last: nothing comes after it, for the person's data goes with it; its
+    footer then names an address instead of a link, which would be dead.
 
     Raises `UnknownCategory`, `NobodyToAsk`, `ValidationError` (no address),
     `letter.BadTemplate`, `TypeError` (values that are not plain), `policy.current.NoPolicy`.
@@ -79,7 +81,8 @@ def post(
         recipient=recipient,
         document=version.document,
         voluntary=category not in ALWAYS,
-        refusal=_refusal_address(token) if subject_id else "",
+        refusal=_refusal_address(token) if subject_id and not last else "",
+        last=last,
         language=language,
     )
     with transaction.atomic():
@@ -111,6 +114,14 @@ def release(message_id: UUID, now: datetime) -> bool:
             return False
         send_on_commit(tasks.send_mail, str(message_id))
     return True
+
+
+def drop(message_id: UUID, now: datetime) -> bool:
+    """Throw a held message away unsent, words and all: what it tells will not happen. False when
+    it was let go before, or is no longer there.
+    """
+    held = Message.objects.filter(pk=message_id, state=State.HELD)
+    return bool(held.update(state=State.REFUSED, sealed=None, ended_at=now))
 
 
 def text_of(message: Message) -> str:

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from django.utils import translation
 
 from consent import mail
-from consent.models import Message, State
 from requests import links, rules, wording
 from requests.models import Letter, Request
 
@@ -26,10 +25,6 @@ class Posted:
     token: str
 
 
-class NoAddress(Exception):
-    """The person has no proved address to answer to."""
-
-
 def post(
     *,
     request: Request,
@@ -37,12 +32,17 @@ def post(
     now: datetime,
     context: Mapping[str, Any] | None = None,
     held: bool = False,
-) -> Posted:
-    """Post `templates/mail/<template>.txt` to the person; `held` waits for `consent.mail.release`.
+    last: bool = False,
+) -> Posted | None:
+    """Post `templates/mail/<template>.txt` to the person; `held` waits for `consent.mail.release`,
+    `last` is the one after which we write no more. None when no address of theirs is known:
+    what they asked for is done all the same.
 
-    Runs in the caller's transaction. Raises `NoAddress`.
+    Runs in the caller's transaction.
     """
     address = address_of(request)
+    if address is None:
+        return None
     version = rules.version_of(request)
     zone = version.document.zone
     token = links.mint(request=request, now=now)
@@ -65,6 +65,7 @@ def post(
             now=now,
             language=request.language,
             held=held,
+            last=last,
         )
         text = mail.text_of(message)
         Letter.objects.create(
@@ -78,20 +79,10 @@ def post(
     return Posted(message.pk, token)
 
 
-def drop(*, message_id: UUID, now: datetime) -> None:
-    """Throw a held mail away unsent: what it tells will not happen."""
-    Message.objects.filter(pk=message_id, state=State.HELD).update(
-        state=State.REFUSED, sealed=None, ended_at=now
-    )
-
-
-def address_of(request: Request) -> str:
-    """The person's proved address, or the one their account logs in with. Raises `NoAddress`."""
+def address_of(request: Request) -> str | None:
+    """The person's proved address, or the one their account logs in with, if there is any."""
     user = getattr(request.subject, "user", None)
-    address = request.subject.email or (user.email if user is not None else None)
-    if not address:
-        raise NoAddress
-    return address
+    return request.subject.email or (user.email if user is not None else None) or None
 
 
 def says_copies_may_remain(text: str) -> bool:

@@ -18,8 +18,11 @@ from django.db import transaction
 
 from accounts.models import User
 from audit.log import SYSTEM, Actor, record, staff
+from consent import ledger, mail
+from consent.models import Kind
 from datamap.encryption import encrypt
 from datamap.models import Subject
+from policy import current
 from requests import answers, explain, rules, state
 from requests.models import Approval, Request, RequestEvent
 from retention import erase
@@ -45,6 +48,16 @@ class AlreadyClaimed(Exception):
 
 class ReasonMissing(ValueError):
     """A denial and a delay are told with their reason (GDPR 12(3), 12(4))."""
+
+
+class TransferRefused(Exception):
+    """The person's consent to a transfer this site depends on was taken back, so the request can't
+    be: their data has no place to stay. `title` names the transfer.
+    """
+
+    def __init__(self, *, title: str) -> None:
+        self.title = title
+        super().__init__(f"no consent stands for the transfer {title!r}")
 
 
 class TooLate(Exception):
@@ -172,23 +185,35 @@ def extend(*, request_id: UUID, reviewer: User, reason: str, now: datetime) -> R
 def withdraw(*, request_id: UUID, actor: Actor, now: datetime) -> Request:
     """The person takes the request back, until erasing begins.
 
-    Raises `TooLate` once it has begun, `state.WrongState` when the request is closed.
+    Raises `TooLate` once it has begun, `state.WrongState` when the request is closed,
+    `TransferRefused` until the person agrees again to a transfer they had taken back (WC-13).
     """
     with _held(request_id) as request:
         if request.state == S.IN_PROGRESS:
             raise TooLate
+        if request.is_open:
+            _require_transfers(request, now)
         # Moved before the erasure is cancelled: `fulfil` sets an approved request's erasure off
         # again when somebody else cancels it.
         state.move(request_id=request.pk, to=S.WITHDRAWN, closed_at=now)
         if request.erasure is not None:
             _call_off(request.erasure, actor=actor, now=now)
         if request.answer_id is not None:
-            answers.drop(message_id=request.answer_id, now=now)
+            mail.drop(message_id=request.answer_id, now=now)
         _tell(request, Step.WITHDRAWN, now)
         _record(request, actor, "requests.withdrawn", now)
         request.refresh_from_db()
         answers.post(request=request, template="deletion_withdrawn", now=now)
         return request
+
+
+def _require_transfers(request: Request, now: datetime) -> None:
+    standing = ledger.standing(request.subject_id)
+    for transfer in current.fresh(now).document.transfers:
+        chosen = standing.get((Kind.TRANSFER, transfer.key))
+        asked = transfer.mechanism == "explicit consent"
+        if asked and chosen is not None and not chosen.is_yes:
+            raise TransferRefused(title=transfer.title)
 
 
 def _call_off(erasure: Erasure, *, actor: Actor, now: datetime) -> None:
@@ -226,9 +251,15 @@ def _set_off(request: Request, *, actor: Actor, now: datetime) -> None:
     answers.post(request=request, template="deletion_approved", now=now)
     kept = [asdict(each) for each in explain.outcome(document=document).kept]
     answer = answers.post(
-        request=request, template="deletion_done", now=now, context={"kept": kept}, held=True
+        request=request,
+        template="deletion_done",
+        now=now,
+        context={"kept": kept},
+        held=True,
+        last=True,
     )
-    Request.objects.filter(pk=request.pk).update(answer_id=answer.message_id)
+    if answer is not None:
+        Request.objects.filter(pk=request.pk).update(answer_id=answer.message_id)
 
 
 @contextmanager

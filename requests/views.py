@@ -153,6 +153,12 @@ def _withdraw(request: HttpRequest, asked: Request) -> None:
         review.withdraw(request_id=asked.pk, actor=person(asked.subject_id), now=timezone.now())
     except (review.TooLate, state.WrongState):
         messages.error(request, _("This can't be withdrawn any more. Nothing has changed."))
+    except review.TransferRefused as refused:
+        told = _(
+            "You took back your consent to “%(title)s”, and without it we can't keep your data. "
+            "Agree to it again on the page of your choices; then take this request back."
+        )
+        messages.error(request, told % {"title": refused.title})
 
 
 def _own(request: HttpRequest, reference: str) -> Request:

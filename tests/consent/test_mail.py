@@ -185,6 +185,36 @@ def test_mail_to_nobody_known_says_where_to_write(policy: PolicyVersion, smtp: S
 NASTY = "Ada\r\nBcc: eve@example.com\r\n\r\nBuy this\x0b\x0c\x85\u2028now\x00"
 
 
+def test_the_last_mail_promises_no_other_and_names_an_address(
+    policy: PolicyVersion, smtp: Server
+) -> None:
+    posted(make_subject().pk, category="answer", template="test_account", last=True)
+    _, parsed = sent(smtp)
+    body = parsed.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    words = body.decode()
+    assert "no message like it follows" in words
+    assert f"write to {policy.document.controller.email}" in words
+    assert "will still come" not in words
+    assert "/unsubscribe/" not in words
+
+
+def test_a_held_message_is_dropped_with_its_words_and_once(policy: PolicyVersion) -> None:
+    held = posted(make_subject().pk, category="answer", template="test_account", held=True)
+    assert mail.drop(held.pk, NOW) is True
+    held.refresh_from_db()
+    assert (held.state, held.sealed, held.ended_at) == ("refused", None, NOW)
+    assert (mail.drop(held.pk, NOW), mail.release(held.pk, NOW)) == (False, False)
+
+
+def test_a_released_message_is_not_dropped(policy: PolicyVersion) -> None:
+    held = posted(make_subject().pk, category="answer", template="test_account", held=True)
+    mail.release(held.pk, NOW)
+    assert mail.drop(held.pk, NOW) is False
+    held.refresh_from_db()
+    assert (held.state, held.sealed is not None) == ("queued", True)
+
+
 def test_nobody_writes_headers_or_paragraphs_through_their_name(
     policy: PolicyVersion, smtp: Server
 ) -> None:

@@ -58,6 +58,7 @@ def posted(
     address: str = "ada@example.com",
     now: datetime = NOW,
     held: bool = False,
+    last: bool = False,
 ) -> Message:
     """A message in the gate. Its template is one of `tests/consent/templates/mail/`."""
     return mail.post(
@@ -68,4 +69,5 @@ def posted(
         subject_id=subject_id,
         now=now,
         held=held,
+        last=last,
     )

@@ -52,6 +52,8 @@ def test_approval_plans_the_erasure_and_writes_both_mails(db: None) -> None:
     assert told.state == "queued"
     assert "Deleting begins on 17 Mar 2026, 10:00." in mail.text_of(told)
     waits = Message.objects.get(template="deletion_done")
+    assert "no message like it follows" in mail.text_of(waits)
+    assert "will still come" not in mail.text_of(waits)
     assert (waits.state, waits.pk) == ("held", request.answer_id)
     assert wording.copies_notice() in mail.text_of(waits)
     assert set(Letter.objects.values_list("template", "has_copies_notice")) == {
