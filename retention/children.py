@@ -74,7 +74,14 @@ class NoParentalPath(ValueError):
 
 
 @receiver(child_learned, dispatch_uid="retention.open-case")
-def open_case(*, subject_id: UUID, arrived_at: datetime, now: datetime, **kwargs: Any) -> ChildCase:
+def open_case(
+    *,
+    subject_id: UUID,
+    arrived_at: datetime,
+    now: datetime,
+    restricted_before: bool = False,
+    **kwargs: Any,
+) -> ChildCase:
     """Open the case, in the transaction that locked the person; a second report joins the first."""
     document = current.fresh(now).document
     zone, holidays = document.zone, document.site.holidays
@@ -85,6 +92,7 @@ def open_case(*, subject_id: UUID, arrived_at: datetime, now: datetime, **kwargs
         arrived_at=min(arrived_at, now),
         learned_at=now,
         locked_at=now,
+        restricted_before=restricted_before,
         contest_until=contest_until,
         erase_by=document.age.erase_within.after(contest_until, zone=zone, holidays=holidays),
     )
@@ -275,7 +283,10 @@ def _release(
         closed_at=now,
         statement=None,  # it has served its purpose
     )
-    Subject.objects.filter(pk=case.subject_id).update(locked=False, restricted=False)
+    # A restriction that the person had before this case is no part of it.
+    Subject.objects.filter(pk=case.subject_id).update(
+        locked=False, restricted=moved.restricted_before
+    )
     _note(moved, verb="retention.child-released", actor=staff(decider.pk), now=now)
     letters.post(moved, category="account", template="child_released", context={}, now=now)
 

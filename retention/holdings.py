@@ -64,6 +64,7 @@ declare(
             "arrived_at",
             "learned_at",
             "locked_at",
+            "restricted_before",
             "contest_until",
             "erase_by",
             "told_at",

@@ -201,6 +201,7 @@ class ChildCase(models.Model):
     contest_until: until then the person can say that it is a mistake.
     erase_by: when everything must be gone, unless the case is released.
     told_at: when the person was written to. statement: what they wrote, encrypted.
+    restricted_before: a restriction from before the case, which a release leaves standing.
     """
 
     class State(models.TextChoices):
@@ -223,6 +224,7 @@ class ChildCase(models.Model):
     arrived_at = models.DateTimeField()
     learned_at = models.DateTimeField()
     locked_at = models.DateTimeField()
+    restricted_before = models.BooleanField(default=False, db_default=False)
     contest_until = models.DateTimeField()
     erase_by = models.DateTimeField()
     token_hash = models.CharField(  # noqa: DJ001  unique among those that have one

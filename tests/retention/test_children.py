@@ -259,3 +259,18 @@ def test_unknown_link_is_answered_kindly(wecustomers: PolicyVersion, client: Cli
     page = client.get(reverse("retention:contest", args=["x" * 43]))
     assert page.status_code == 404
     assert b"leads nowhere" in page.content
+
+
+@pytest.mark.parametrize("restricted", [False, True])
+def test_release_leaves_an_earlier_restriction_standing(
+    child: User, reviewer: User, restricted: bool
+) -> None:
+    Subject.objects.filter(pk=child.subject_id).update(restricted=restricted)
+    case = learn(child)
+    # A second report finds the person restricted by the first one: that is no earlier restriction.
+    report_child(subject=child.subject, source="parent", actor=SYSTEM, now=NOW, arrived_at=NOW)
+    assert flags(child) == (True, True)
+    children.confirm_not_child(
+        case_id=case.pk, reason="Showed it", decider=reviewer, now=NOW, born_on=ADULT
+    )
+    assert flags(child) == (False, restricted)
