@@ -7,7 +7,9 @@ that can't be sent is noted in the log and forgotten, and a committed request is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 import structlog
@@ -23,6 +25,17 @@ Argument = str | int | bool | None
 # After a failure nothing is sent for a while, or every request would wait for the same time-out.
 PAUSE_SECONDS = 5.0
 _down_until = 0.0
+_left_to_ticks = ContextVar("left_to_ticks", default=False)
+
+
+@contextmanager
+def left_to_ticks() -> Iterator[None]:
+    """Send no task meanwhile: bulk work that would only queue what the ticks find anyway."""
+    token = _left_to_ticks.set(True)
+    try:
+        yield
+    finally:
+        _left_to_ticks.reset(token)
 
 
 class Task(Protocol):
@@ -45,6 +58,8 @@ def send_on_commit(task: Task, *args: Argument) -> None:
 
 def _send(task: Task, args: tuple[Argument, ...]) -> None:
     global _down_until
+    if _left_to_ticks.get():
+        return
     if time.monotonic() < _down_until:
         log.debug("dispatch.skipped", task=task.name)
         return

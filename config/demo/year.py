@@ -21,6 +21,7 @@ from consent.ledger import Shown
 from consent.mail import post
 from consent.models import Kind, Message, State
 from consent.options import option
+from datamap.dispatch import left_to_ticks
 from policy import current
 from policy.models import PolicyVersion
 from policy.publish import publish
@@ -48,11 +49,13 @@ def fill(*, source: bytes, filename: str, now: datetime, crowd: int = 24) -> boo
     version = current.fresh(now)
     # What happens is the same on every machine; no secret depends on it.
     dice = random.Random(1890)  # noqa: S311
-    for moment, happen in sorted(
+    events = sorted(
         _year(start=start, now=now, version=version, dice=dice, crowd=crowd), key=lambda e: e[0]
-    ):
-        happen(moment)
-        _let_mail_out(moment)
+    )
+    with left_to_ticks():
+        for moment, happen in events:
+            happen(moment)
+            _let_mail_out(moment)
     return True
 
 

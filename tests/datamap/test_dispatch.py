@@ -86,3 +86,22 @@ def test_send_on_commit_forgets_what_was_rolled_back(
     with django_capture_on_commit_callbacks(execute=True), pytest.raises(ZeroDivisionError):
         fail()
     assert sent == []
+
+
+@pytest.mark.django_db
+def test_left_to_ticks_sends_nothing_meanwhile(
+    django_capture_on_commit_callbacks: Capture,
+) -> None:
+    sent: list[tuple[object, ...]] = []
+
+    class Recorder:
+        name = "recorder.task"
+
+        def delay(self, *args: object) -> None:
+            sent.append(args)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        dispatch.send_on_commit(Recorder(), "after")
+    with dispatch.left_to_ticks(), django_capture_on_commit_callbacks(execute=True):
+        dispatch.send_on_commit(Recorder(), "meanwhile")
+    assert sent == [("after",)]
