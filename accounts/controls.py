@@ -1,26 +1,38 @@
-"""What keeps this room's promises, and how each is checked on live data."""
+"""What keeps this room's promises, and how each is checked on live data.
+
+Ages are reckoned by Postgres, not by `accounts.age`, which enforces: a mistake there must show
+here. All questions about accounts are asked as sets, one per span of a policy version.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import date, datetime
-from itertools import pairwise
-from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Min, Q
+from django.db.models import (
+    DateTimeField,
+    Exists,
+    Expression,
+    F,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+)
+from django.db.models.functions import Cast, Coalesce, TruncDate
 from django.utils.translation import gettext_lazy as _
 from psycopg import sql
 
 from accounts import probes
-from accounts.age import age_on, limit, today
 from accounts.models import AgeVerdict, User
 from audit.control import Control, Finding, Sort, declare
 from consent.models import Event
-from datamap.models import Subject
-from policy.models import PolicyVersion
+from policy.document import Document
+from policy.eras import Era, eras
 
 # Columns of the account's table that no form fills; everything else must be in the policy.
 MADE_BY_THE_SITE = frozenset(
@@ -37,32 +49,6 @@ MADE_BY_THE_SITE = frozenset(
 )
 # Argon2id, or the mark of an account without a password.
 HASHED = r"^(argon2\$argon2id\$v=19\$m=[0-9]+,t=[0-9]+,p=[0-9]+\$[^$]+\$[^$]+|!.*)$"
-
-
-@dataclass(frozen=True)
-class Era:
-    """A version and the span in which it was in force; `until` is empty for the present one."""
-
-    version: PolicyVersion
-    since: datetime
-    until: datetime | None
-
-    @property
-    def accounts(self) -> Q:
-        """Accounts opened in this span."""
-        span = Q(date_joined__gte=self.since)
-        return span & Q(date_joined__lt=self.until) if self.until else span
-
-
-def eras(now: datetime) -> list[Era]:
-    """Which version was in force when; a later publication ends those that still waited."""
-    chosen: list[PolicyVersion] = []
-    for version in PolicyVersion.objects.filter(effective_at__lte=now).order_by("-number"):
-        if not chosen or version.effective_at < chosen[-1].effective_at:
-            chosen.append(version)
-    chosen.reverse()
-    spans = [Era(a, a.effective_at, b.effective_at) for a, b in pairwise(chosen)]
-    return [*spans, *(Era(v, v.effective_at, None) for v in chosen[-1:])]
 
 
 def signup_fields(now: datetime) -> Finding:
@@ -95,12 +81,10 @@ def age_screen(now: datetime) -> Finding:
     refused browser gets no second try (WC-14).
     """
     found: list[object] = list(_before_any_policy(now))
-    checked = 0
     for era in eras(now):
-        for account in _verdicts(era):
-            checked += 1
-            if not _passed(account, era, now):
-                found.append(account["pk"])
+        accounts = _with_ages(era, now).filter(_without_a_verdict(era.document))
+        found += accounts.values_list("pk", flat=True)
+    checked = User.objects.count()
     second_try = probes.second_try_after_refusal(now=now)
     if second_try != "refused":
         found.append(f"second try: {second_try}")
@@ -111,27 +95,22 @@ def minors_advice(now: datetime) -> Finding:
     """Whoever was a minor on opening the account saw the advice before, or when a correction told
     us (WC-16), and has private defaults as long as they are one. Locked children are WC-15's.
     """
-    advised: dict[UUID, datetime] = dict(
-        Event.objects.filter(kind="notice", key="minors-advice", decision="shown")
-        .values_list("subject_id")
-        .annotate(first=Min("at"))
+    told = Event.objects.filter(
+        subject=OuterRef("subject"), kind="notice", key="minors-advice", decision="shown"
     )
-    found: list[object] = []
+    found: list[UUID] = []
     checked = 0
     for era in eras(now):
-        document = era.version.document
-        for account in _verdicts(era, born=True):
-            joined_at = today(document, account["date_joined"])
-            if age_on(account["born_on"], joined_at) >= document.age.minor_until:
-                continue
-            checked += 1
-            told = advised.get(account["subject_id"])
-            by = account["corrected_at"] or account["date_joined"]
-            late = told is None or told > by
-            if document.age.minors_advice and late and not account["locked"]:
-                found.append(account["pk"])
+        age = era.document.age
+        minors = _with_ages(era, now).filter(Q(age_on_joining__lt=age.minor_until))
+        checked += minors.count()
+        if age.minors_advice:
+            by = Coalesce("subject__age_verdict__corrected_at", "date_joined")
+            in_time = Exists(told.filter(at__lte=OuterRef("advice_due")))
+            silent = minors.annotate(advice_due=by).filter(~in_time, subject__locked=False)
+            found += silent.values_list("pk", flat=True)
     found += _minors_without_defaults(now)
-    return Finding.of(checked=checked, violations=list(dict.fromkeys(map(str, found))))
+    return Finding.of(checked=checked, violations=dict.fromkeys(found))
 
 
 def password_hashes(now: datetime) -> Finding:
@@ -140,85 +119,88 @@ def password_hashes(now: datetime) -> Finding:
     return Finding.of(checked=User.objects.count(), violations=wrong)
 
 
-def _before_any_policy(now: datetime) -> Iterator[UUID]:
+def _before_any_policy(now: datetime) -> QuerySet[User, UUID]:
     """Accounts opened when no version was in force: nothing can show that they were allowed."""
-    known = eras(now)
     users = User.objects.all()
-    if known:
+    if known := eras(now):
         users = users.filter(date_joined__lt=known[0].since)
-    return iter(users.values_list("pk", flat=True))
+    return users.values_list("pk", flat=True)
 
 
-def _filled(column: str, era: Era) -> list[UUID]:
+def _opened_in(era: Era) -> Q:
+    span = Q(date_joined__gte=era.since)
+    return span & Q(date_joined__lt=era.until) if era.until else span
+
+
+def _filled(column: str, era: Era) -> Iterable[UUID]:
     """Accounts of the era in which a column has a value; by its name in the database."""
-    users = User.objects.filter(era.accounts)
     field = next((f for f in User._meta.concrete_fields if f.column == column), None)
     if field is not None:
         empty = Q(**{f"{field.name}__isnull": True}) | Q(**{field.name: ""})
-        return list(users.exclude(empty).values_list("pk", flat=True))
+        return User.objects.filter(_opened_in(era)).exclude(empty).values_list("pk", flat=True)
     # A column our models do not know: whatever is in it was not foreseen.
-    query = sql.SQL("SELECT id FROM {} WHERE {} IS NOT NULL").format(
-        sql.Identifier(User._meta.db_table), sql.Identifier(column)
-    )
+    query = sql.SQL(
+        "SELECT id FROM {} WHERE {} IS NOT NULL AND date_joined >= %s"
+        " AND date_joined < coalesce(%s, 'infinity'::timestamptz)"
+    ).format(sql.Identifier(User._meta.db_table), sql.Identifier(column))
     with connection.cursor() as cursor:
-        cursor.execute(query.as_string(None))
-        strange = {row[0] for row in cursor.fetchall()}
-    return [pk for pk in users.values_list("pk", flat=True) if pk in strange]
+        cursor.execute(query.as_string(None), [era.since, era.until])
+        return [row[0] for row in cursor.fetchall()]
 
 
-def _verdicts(era: Era, *, born: bool = False) -> Iterator[dict[str, Any]]:
-    """Accounts of an era with what is held about their age, streamed."""
-    users = User.objects.filter(era.accounts)
-    if born:
-        users = users.filter(subject__age_verdict__isnull=False)
-    rows = users.values(
-        "pk",
-        "subject_id",
-        "date_joined",
-        "subject__locked",
-        "subject__age_verdict__born_on",
-        "subject__age_verdict__passed_at",
-        "subject__age_verdict__corrected_at",
+def _with_ages(era: Era, now: datetime) -> QuerySet[User]:
+    """Accounts of the era with completed years at three instants, none without a birth date."""
+    zone = era.document.zone
+    passed_on = TruncDate("subject__age_verdict__passed_at", tzinfo=zone)
+    return User.objects.filter(_opened_in(era)).annotate(
+        age_on_passing=_completed_years(passed_on, "subject__age_verdict__born_on"),
+        age_on_joining=_completed_years(
+            TruncDate("date_joined", tzinfo=zone), "subject__age_verdict__born_on"
+        ),
+        age_now=_completed_years(Value(_day(era, now)), "subject__age_verdict__born_on"),
     )
-    for row in rows.iterator(chunk_size=2000):
-        yield {name.rpartition("__")[2]: value for name, value in row.items()}
 
 
-def _passed(account: dict[str, Any], era: Era, now: datetime) -> bool:
-    """Whether the account may exist, by arithmetic on its dates alone.
+def _completed_years(day: Expression, born_on: str) -> Func:
+    """Completed years on that day; Postgres counts 29 February from 1 March in common years."""
+    return Func(
+        Cast(day, DateTimeField()),
+        Cast(born_on, DateTimeField()),
+        template="date_part('year', age(%(expressions)s))::int",
+        output_field=IntegerField(),
+    )
+
+
+def _day(era: Era, now: datetime) -> date:
+    return now.astimezone(era.document.zone).date()
+
+
+def _without_a_verdict(document: Document) -> Q:
+    """Accounts that may not exist, by their dates alone.
 
     A date corrected later no longer tells what the screen was told. Then it must not make a child
     of somebody who is not locked.
     """
-    document = era.version.document
-    born: date | None = account["born_on"]
-    if account["corrected_at"] is not None and born is not None:
-        grown = age_on(born, today(document, now)) >= limit(document.age)
-        if not (grown or account["locked"]):
-            return False
-        return document.age.youngest is None or account["passed_at"] is not None
-    if document.age.youngest is None:
-        return True
-    passed_at: datetime | None = account["passed_at"]
-    if born is None or passed_at is None or passed_at >= account["date_joined"]:
-        return False
-    return age_on(born, today(document, passed_at)) >= document.age.youngest
+    verdict, age = "subject__age_verdict", document.age
+    corrected = Q(**{f"{verdict}__corrected_at__isnull": False})
+    unpassed = Q(**{f"{verdict}__passed_at__isnull": True})
+    free_child = corrected & Q(age_now__lt=age.youngest or age.child_under, subject__locked=False)
+    if age.youngest is None:
+        return free_child
+    late = Q(**{f"{verdict}__passed_at__gte": F("date_joined")})
+    as_told = Q(**{f"{verdict}__corrected_at__isnull": True})
+    return free_child | unpassed | as_told & (late | Q(age_on_passing__lt=age.youngest))
 
 
-def _minors_without_defaults(now: datetime) -> list[UUID]:
+def _minors_without_defaults(now: datetime) -> Iterable[UUID]:
+    """Minors of today who are not marked as such, in an account or not."""
     known = eras(now)
     if not known:
         return []
-    document = known[-1].version.document
-    unmarked = AgeVerdict.objects.filter(
-        subject__in=Subject.objects.filter(minor=False, erased_at=None)
-    )
-    day = today(document, now)
-    return [
-        subject_id
-        for subject_id, born in unmarked.values_list("subject_id", "born_on").iterator()
-        if age_on(born, day) < document.age.minor_until
-    ]
+    verdicts = AgeVerdict.objects.filter(subject__minor=False, subject__erased_at=None)
+    years = _completed_years(Value(_day(known[-1], now)), "born_on")
+    minors = verdicts.annotate(age_now=years).filter(age_now__lt=known[-1].document.age.minor_until)
+    return minors.values_list("subject_id", flat=True)
 
 
 declare(

@@ -10,11 +10,15 @@ from audit.control import Control, Finding, Sort, declare
 from consent import mail
 from consent.models import Message
 from policy import current
-from requests import answers, probe, rules
+from policy.document import Document
+from policy.period import Period
+from requests import answers, probe
 from requests.models import Letter, Request
 
 # Every mail that confirms a deletion: asked for, approved, done.
 CONFIRMATIONS = ("deletion_received", "deletion_approved", "deletion_done")
+# GDPR 12(3), for kinds the policy names no time for.
+MONTH, TWO_MONTHS = Period(1, "month"), Period(2, "month")
 
 
 def deletion_notice(now: datetime) -> Finding:
@@ -52,8 +56,9 @@ def deletion_notice(now: datetime) -> Finding:
 def deadlines(now: datetime) -> Finding:
     """Answered inside the period, counted from arrival (GDPR 12(3)).
 
-    The deadline is worked out anew from the policy version the request came in under; the stored
-    one is not believed. An extension counts only if it was told inside the first period.
+    The deadline is worked out anew from the policy version the request came in under; neither the
+    stored one nor `requests.rules`, which set it, is believed. An extension counts only if it was
+    told inside the first period.
     """
     requests = Request.objects.order_by().only(
         "kind", "state", "policy_digest", "received_at", "due_at", "extended_at", "decided_at",
@@ -69,12 +74,7 @@ def deadlines(now: datetime) -> Finding:
         if document is None:
             late.append(request.pk)
             continue
-        limit = rules.due_at(document=document, kind=request.kind, received_at=request.received_at)
-        if request.extended_at is not None and request.extended_at <= limit:
-            extension = rules.rule_for(document=document, kind=request.kind).extension
-            if extension is not None:
-                limit = rules.end_of(extension, start=limit, document=document)
-        if (answered or now) > limit:
+        if (answered or now) > _limit(request, document):
             late.append(request.pk)
         slowest = max(slowest, (answered or now) - request.received_at)
     return Finding.of(
@@ -82,6 +82,16 @@ def deadlines(now: datetime) -> Finding:
         violations=late,
         slowest_days=round(slowest.total_seconds() / 86400, 1),
     )
+
+
+def _limit(request: Request, document: Document) -> datetime:
+    """By when an answer was owed: what the file says of this kind, else the law."""
+    rule = document.request_rule(request.kind)
+    deadline, extension = (rule.deadline, rule.extension) if rule else (MONTH, TWO_MONTHS)
+    zone, holidays = document.zone, document.site.holidays
+    limit = deadline.after(request.received_at, zone=zone, holidays=holidays)
+    extended = request.extended_at is not None and request.extended_at <= limit
+    return extension.after(limit, zone=zone, holidays=holidays) if extended and extension else limit
 
 
 declare(

@@ -26,7 +26,7 @@ from datamap import registry
 from datamap.holding import Erasing, Holding
 from datamap.models import Subject
 from policy.document import Document, RetentionRule
-from policy.models import PolicyVersion
+from policy.eras import Era, eras
 from retention.models import ChildCase
 
 GRACE = timedelta(days=2)  # the sweep runs daily; a day may be lost
@@ -36,23 +36,21 @@ SEARCHED = timedelta(days=30)  # erased children are looked for this long
 
 def nothing_past_its_period(now: datetime) -> Finding:
     """Rows past the end that binds them by more than the grace; rows that would never end."""
-    versions = _in_order(now)
+    known = eras(now)
     violations: list[str] = []
     questions = 0
-    for place, version in enumerate(versions):
-        begins = version.effective_at if place else None
-        ends = versions[place + 1].effective_at if place + 1 < len(versions) else None
-        later = [v for v in versions[place + 1 :] if v.older_data_at <= now - GRACE]
-        for binding in (version, *later):
+    for place, era in enumerate(known):
+        later = [e for e in known[place + 1 :] if e.version.older_data_at <= now - GRACE]
+        for binding in (era, *later):
             for rule in binding.document.retention:
                 questions += 1
-                rows = _overdue(rule, binding.document, begins=begins, ends=ends, now=now)
+                begins = era.since if place else None
+                rows = _overdue(rule, binding.document, begins=begins, ends=era.until, now=now)
                 violations += _ids(rule.holding, rows)
-    document = versions[-1].document if versions else None
     for holding in registry.holdings():
-        if document is not None and holding.subject:
+        if known and holding.subject:
             questions += 1
-            violations += _ids(holding.key, _without_end(holding, document, now))
+            violations += _ids(holding.key, _without_end(holding, known[-1].document, now))
     return Finding.of(
         checked=questions, violations=dict.fromkeys(violations), grace_days=GRACE.days
     )
@@ -60,32 +58,28 @@ def nothing_past_its_period(now: datetime) -> Finding:
 
 def children_locked_and_gone(now: datetime) -> Finding:
     """From the arrival of the knowledge to locked, and to gone, within the policy's limits."""
-    versions = _in_order(now)
-    if not versions:
+    known = eras(now)
+    if not known:
         return Finding.of(checked=0, violations=["no policy"])
-    cases = list(ChildCase.objects.select_related("subject"))
-    violations = [
-        f"{why}:{case.pk}"
-        for case in cases
-        for why in _late(case, _document_at(versions, case.learned_at), now)
-    ]
+    violations: list[str] = []
+    gone: list[UUID] = []
+    checked, slowest = 0, timedelta(0)
+    for case in ChildCase.objects.select_related("subject").iterator(chunk_size=2000):
+        checked += 1
+        slowest = max(slowest, case.locked_at - case.arrived_at)
+        violations += [
+            f"{why}:{case.pk}" for why in _late(case, _document_at(known, case.learned_at), now)
+        ]
+        if _gone_lately(case, now):
+            gone.append(case.subject_id)
     violations += [f"no case:{s}" for s in _known_without_a_case()]
-    violations += [f"not locked:{s}" for s in _unlocked_children(versions[-1].document, now)]
-    gone = [c.subject_id for c in cases if _gone_lately(c, now)]
+    violations += [f"not locked:{s}" for s in _unlocked_children(known[-1].document, now)]
     violations += [f"found in {place}" for place in _traces(gone)]
-    slowest = max(((c.locked_at - c.arrived_at).total_seconds() for c in cases), default=0.0)
     return Finding.of(
-        checked=len(cases), violations=violations, slowest_lock_seconds=round(slowest)
+        checked=checked,
+        violations=violations,
+        slowest_lock_seconds=round(slowest.total_seconds()),
     )
-
-
-def _in_order(now: datetime) -> list[PolicyVersion]:
-    """Versions that came into force, each until the next; a later number replaces at once."""
-    found: list[PolicyVersion] = []
-    for version in PolicyVersion.objects.filter(effective_at__lte=now).order_by("number"):
-        found = [v for v in found if v.effective_at < version.effective_at]
-        found.append(version)
-    return found
 
 
 def _overdue(
@@ -160,8 +154,8 @@ def _ids(key: str, rows: QuerySet[Any]) -> Iterator[str]:
     return (f"{key}:{pk}" for pk in rows.order_by().values_list("pk", flat=True)[:MOST])
 
 
-def _document_at(versions: list[PolicyVersion], at: datetime) -> Document:
-    return next((v for v in reversed(versions) if v.effective_at <= at), versions[0]).document
+def _document_at(known: list[Era], at: datetime) -> Document:
+    return next((era for era in reversed(known) if era.since <= at), known[0]).document
 
 
 def _late(case: ChildCase, document: Document, now: datetime) -> Iterator[str]:

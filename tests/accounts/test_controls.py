@@ -131,6 +131,24 @@ def test_an_account_without_a_passing_verdict_is_reported(
     assert controls.age_screen(NOW).violations == (str(user.pk),)
 
 
+def test_a_screen_that_reckons_wrong_is_reported(
+    wecustomers: PolicyVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "age_on", lambda born, day: 99)
+    user = member(born_on=date(2014, 1, 1), fields=frozenset())
+    found = controls.age_screen(NOW).violations
+    assert found == (str(user.pk), "second try: a child was not refused")
+
+
+@pytest.mark.parametrize(("month", "day", "found"), [(2, 28, True), (3, 1, False)])
+def test_born_on_29_february_is_thirteen_on_1_march(
+    wecustomers: PolicyVersion, month: int, day: int, found: bool
+) -> None:
+    user = member(now=datetime(2025, month, day, 12, tzinfo=UTC))
+    AgeVerdict.objects.filter(subject=user.subject).update(born_on=date(2012, 2, 29))
+    assert (str(user.pk) in controls.age_screen(NOW).violations) is found
+
+
 def test_thirteen_on_the_day_is_no_violation(wecustomers: PolicyVersion) -> None:
     member(born_on=date(2013, 3, 2))
     assert controls.age_screen(NOW).violations == ()

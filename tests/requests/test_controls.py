@@ -19,7 +19,7 @@ from consent.letter import Letter as Written
 from consent.models import Message
 from datamap.models import Subject
 from policy.models import PolicyVersion
-from requests import review
+from requests import review, rules
 from requests.models import Letter, Request
 from tests.factories.accounts import member, staff_member
 from tests.factories.requests import NOW, asked, erased
@@ -125,6 +125,17 @@ def test_undecided_past_its_deadline_breaks_the_promise(wecustomers: PolicyVersi
     assert check("requests.deadlines", request.due_at).outcome == "kept"
     late = check("requests.deadlines", request.due_at + timedelta(seconds=1))
     assert (late.outcome, late.violation_ids) == ("broken", [str(request.pk)])
+
+
+def test_deadline_reckoned_too_late_breaks_the_promise(
+    wecustomers: PolicyVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = asked(member()).due_at
+    much_later = right + timedelta(days=300)
+    monkeypatch.setattr(rules, "due_at", lambda **kwargs: much_later)
+    lax = asked(member())
+    assert lax.due_at == much_later
+    assert str(lax.pk) in check("requests.deadlines", right + timedelta(seconds=1)).violation_ids
 
 
 def test_late_answer_breaks_the_promise(wecustomers: PolicyVersion) -> None:
