@@ -10,7 +10,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -22,6 +22,8 @@ from accounts.registration import absolute, confirm_address
 from consent.mail import post
 from datamap import encryption
 from datamap.email import normalise_email
+
+NO_ADDRESS = "0.0.0.0"  # noqa: S104  nothing listens there: a name for "unknown"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -96,11 +98,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return False
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """The connecting address, for rate limits; who runs a proxy sets allauth's trust."""
+        """The visitor's address, for rate limits: the connecting one, or the one our own proxies
+        wrote down (KEPT_BEHIND_PROXY, KEPT_PROXY_COUNT). Whatever names none shares one limit.
+        """
         try:
             return str(super().get_client_ip(request))
-        except PermissionDenied:
-            return "0.0.0.0"  # noqa: S104  a unix socket has no address; one shared limit
+        except (PermissionDenied, ImproperlyConfigured):
+            # A unix socket has no address; a header with fewer hops than there are proxies, or
+            # with no address in it, was not written by them.
+            return NO_ADDRESS
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types

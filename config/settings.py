@@ -256,6 +256,15 @@ if PRODUCTION:
     # Only a proxy that always sets or strips the header may be trusted with it.
     if env.flag("KEPT_BEHIND_PROXY"):
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        # Each proxy appends whom it spoke to. Of X-Forwarded-For only that many entries from the
+        # right are ours; what stands left of them the visitor wrote.
+        ALLAUTH_TRUSTED_PROXY_COUNT = int(env.number("KEPT_PROXY_COUNT", 1, least=1))
+    elif env.text("KEPT_PROXY_COUNT"):
+        env.problem(
+            "KEPT_PROXY_COUNT",
+            "it counts proxies, but KEPT_BEHIND_PROXY says there is none",
+            "Set KEPT_BEHIND_PROXY=true, or remove it.",
+        )
 
 # django-csp drops directives it doesn't know without a word: a test reads the header as served.
 CONTENT_SECURITY_POLICY = {

@@ -23,9 +23,13 @@ GOOD = {
 }
 
 
-def start(**values: str) -> "subprocess.CompletedProcess[str]":
+PRINT_ENV = (
+    "import django; django.setup(); from django.conf import settings as s; print(s.KEPT_ENV)"
+)
+
+
+def start(code: str = PRINT_ENV, **values: str) -> "subprocess.CompletedProcess[str]":
     """Load the settings in a fresh process, with just these variables."""
-    code = "import django; django.setup(); from django.conf import settings as s; print(s.KEPT_ENV)"
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
@@ -77,6 +81,31 @@ def test_production_refuses_a_weak_setting(name: str, value: str) -> None:
     assert done.returncode != 0
     assert name in problems(done)
     assert GOOD["SECRET_KEY"] not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("told", "count"),
+    [
+        ({}, "0"),
+        ({"KEPT_BEHIND_PROXY": "true"}, "1"),
+        ({"KEPT_BEHIND_PROXY": "true", "KEPT_PROXY_COUNT": "2"}, "2"),
+    ],
+)
+def test_proxies_are_believed_only_when_there_are_some(told: dict[str, str], count: str) -> None:
+    code = (
+        "import django; django.setup(); from allauth import app_settings as a;"
+        "print(a.TRUSTED_PROXY_COUNT)"
+    )
+    done = start(code, **GOOD, **told)
+    assert (done.returncode, done.stdout.strip()) == (0, count), done.stderr
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"KEPT_PROXY_COUNT": "1"}, {"KEPT_BEHIND_PROXY": "true", "KEPT_PROXY_COUNT": "0"}],
+)
+def test_proxy_count_that_fits_no_proxy_is_refused(told: dict[str, str]) -> None:
+    assert problems(start(**GOOD, **told)) == ["KEPT_PROXY_COUNT"]
 
 
 def test_secret_comes_from_its_file(tmp_path: Path) -> None:
