@@ -22,7 +22,7 @@ from django.db.models import Max, OuterRef, QuerySet, Subquery
 from audit.log import Actor, record
 from consent import signals, words
 from consent.models import ALLOWED, CHOSEN, YES, Choice, Decision, Event, Kind, Message, Words
-from consent.options import needs_no_choice, option
+from consent.options import by_mail, needs_no_choice, option
 from datamap.models import Subject
 from policy import current
 from policy.document import Document
@@ -249,8 +249,14 @@ def may(*, subject_id: UUID, kind: str, key: str, document: Document) -> bool:
     """Whether the policy and the person's choice let this happen now; one query.
 
     Never for a locked, restricted or erased subject. Without a choice the policy's basis
-    decides; for a minor no opt-out basis does (private defaults, WC-16).
+    decides; for a minor no opt-out basis does (private defaults, WC-16). A purpose carried out by
+    mail is allowed as long as any of that mail is; one query for each category of it.
     """
+    if kind == Kind.PURPOSE and (mails := by_mail(document, key=key)):
+        return any(
+            may(subject_id=subject_id, kind=Kind.MAIL, key=mail.key, document=document)
+            for mail in mails
+        )
     chosen = Choice.objects.filter(subject_id=OuterRef("pk"), kind=kind, key=key)
     row = (
         Subject.objects.filter(pk=subject_id, locked=False, restricted=False, erased_at=None)

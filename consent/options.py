@@ -42,11 +42,16 @@ class Option:
 
 
 def options(document: Document) -> tuple[Option, ...]:
-    """Everything a person can choose under this policy, in the policy's order."""
+    """Everything a person can choose under this policy, in the policy's order.
+
+    A purpose that is carried out by mail has the mail's switch and none of its own: two switches
+    for one thing could say different things.
+    """
+    by_mail = {m.purpose for m in document.mail_categories}
     return (
         *(_transfer(t) for t in document.transfers if t.mechanism == "explicit consent"),
         *(_mail(m) for m in document.mail_categories),
-        *(_purpose(p) for p in document.purposes if p.optional or p.legal_basis == "consent"),
+        *(_purpose(p) for p in document.purposes if _is_choice(p) and p.key not in by_mail),
     )
 
 
@@ -60,8 +65,21 @@ def needs_no_choice(document: Document, *, kind: str, key: str) -> bool:
     if option(document, kind=kind, key=key) is not None:
         return False
     if kind == Kind.PURPOSE:
-        return document.purpose(key) is not None
+        purpose = document.purpose(key)
+        return purpose is not None and not _is_choice(purpose)
     return kind == Kind.TRANSFER and document.transfer(key) is not None
+
+
+def by_mail(document: Document, *, key: str) -> tuple[Option, ...]:
+    """The mail whose switches decide about a purpose; none where it has one of its own."""
+    purpose = document.purpose(key)
+    if purpose is None or not _is_choice(purpose):
+        return ()
+    return tuple(_mail(m) for m in document.mail_categories if m.purpose == key)
+
+
+def _is_choice(purpose: Purpose) -> bool:
+    return purpose.optional or purpose.legal_basis == "consent"
 
 
 def _purpose(purpose: Purpose) -> Option:

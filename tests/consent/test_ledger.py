@@ -17,6 +17,7 @@ from audit.log import person
 from audit.models import AuditEntry
 from consent import ledger, signals
 from consent.models import Choice, Event, Words
+from consent.options import needs_no_choice, options
 from datamap.models import Subject
 from policy import current
 from policy.models import PolicyVersion
@@ -313,6 +314,36 @@ def test_may_obeys_the_choice_at_the_next_read(policy: PolicyVersion, kind: str,
     for decision, allowed in [("given", True), ("withdrawn", False), ("refused", False)]:
         decided(subject, decision, kind=kind, key=key)
         assert _may(subject, kind, key) is allowed
+
+
+SURVEYS = b"""
+[[mail_categories]]
+key = "survey"
+title = "Surveys"
+text = "A few questions."
+basis = "consent"
+purpose = "asking"
+
+[[purposes]]
+key = "asking"
+title = "Asking you"
+text = "To ask how you like it here."
+legal_basis = "consent"
+"""
+
+
+def test_purpose_carried_out_by_mail_follows_the_mail(db: None) -> None:
+    policy = publish_bytes(policy_source() + SURVEYS)
+    about = [(o.kind, o.key) for o in options(policy.document) if o.key in ("survey", "asking")]
+    assert about == [("mail", "survey")]
+    subject = make_subject(email="ada@example.com")
+    with pytest.raises(ledger.UnknownChoice):
+        decided(subject, "given", kind="purpose", key="asking")
+    assert _may(subject, "purpose", "asking") is False
+    for decision, allowed in [("given", True), ("withdrawn", False)]:
+        decided(subject, decision, key="survey")
+        assert _may(subject, "purpose", "asking") is allowed
+    assert needs_no_choice(policy.document, kind="purpose", key="asking") is False
 
 
 @pytest.mark.parametrize("flag", ["locked", "restricted"])
