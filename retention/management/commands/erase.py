@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from audit.log import SYSTEM
 from datamap.models import Subject
 from retention import erase
 from retention.models import Erasure
+
+PATIENCE_SECONDS = 60
 
 
 class Command(BaseCommand):
@@ -37,10 +40,19 @@ class Command(BaseCommand):
         now = timezone.now()
         erasure = erase.start(subject_id=subject, reason=reason[:40], actor=SYSTEM, now=now)
         erase.work(now=now)
-        erasure.refresh_from_db()
+        self._wait_for_worker(erasure)
         if erasure.state != Erasure.State.DONE:
             raise CommandError(f"not finished: {erasure.state} {erasure.error}; the worker goes on")
         self.stdout.write(f"erased and verified: {erasure.pk}")
+
+    def _wait_for_worker(self, erasure: Erasure) -> None:
+        """A worker beside us may have taken it first: give it time to finish."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        erasure.refresh_from_db()
+        busy = (Erasure.State.RUNNING, Erasure.State.VERIFYING)
+        while erasure.state in busy and time.monotonic() < end:
+            time.sleep(0.2)
+            erasure.refresh_from_db()
 
     def preview(self, subject: UUID) -> None:
         """One line per holding that has something."""
