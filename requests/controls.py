@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
 from audit.control import Control, Finding, Sort, declare
@@ -29,27 +30,23 @@ def deletion_notice(now: datetime) -> Finding:
     """
     pages = probe.personal_pages(now=now)
     bad = [f"page {page.name}" for page in pages if page.missing]
+    letters = Letter.objects.filter(template__in=CONFIRMATIONS)
     messages = Message.objects.filter(template__in=CONFIRMATIONS)
-    letters = dict(
-        Letter.objects.filter(template__in=CONFIRMATIONS).values_list(
-            "message_id", "has_copies_notice"
-        )
-    )
-    checked = 0
-    for message in messages.only("pk", "sealed").iterator():
-        checked += 1
-        told = letters.pop(message.pk, False)
-        if message.sealed is not None:
-            told = told and answers.says_copies_may_remain(mail.text_of(message))
-        if not told:
-            bad.append(f"message {message.pk}")
-    # Their messages ended with the retention period or with the person; what they said stands.
-    bad += [f"message {message_id}" for message_id, told in letters.items() if not told]
+    told = letters.filter(message_id=OuterRef("pk"), has_copies_notice=True)
+    silent = set(messages.filter(~Exists(told)).values_list("pk", flat=True))
+    waiting = messages.filter(sealed__isnull=False).only("pk", "sealed")
+    for message in waiting.iterator(chunk_size=500):
+        if not answers.says_copies_may_remain(mail.text_of(message)):
+            silent.add(message.pk)
+    # Messages end with the retention period or with the person; what they said stands.
+    silent |= set(letters.filter(has_copies_notice=False).values_list("message_id", flat=True))
+    alone = letters.filter(~Exists(messages.filter(pk=OuterRef("message_id"))))
+    confirmations = messages.count() + alone.count()
     return Finding.of(
-        checked=len(pages) + checked + len(letters),
-        violations=bad,
+        checked=len(pages) + confirmations,
+        violations=[*bad, *(f"message {pk}" for pk in sorted(silent))],
         pages=len(pages),
-        confirmations=checked + len(letters),
+        confirmations=confirmations,
     )
 
 
