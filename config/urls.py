@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from config import health, hubs
+from config import health, hubs, wellknown
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", hubs.front, name="front"),
@@ -14,6 +14,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("staff/", hubs.staff, name="staff"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path(".well-known/change-password", wellknown.change_password, name="change_password"),
+    path(".well-known/security.txt", wellknown.security_text, name="security_text"),
     # Rooms first: a few of their pages stand in front of allauth's.
     *[
         path("", include(f"{room}.urls"))
