@@ -115,6 +115,8 @@ class Postgres:
             }
             if self.throwaway:
                 options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+                # Lets a test ask which rows one transaction wrote.
+                options["track_commit_timestamp"] = "on"
             line = " ".join(f"-c {key}='{value}'" for key, value in options.items())
             log = str(self.home / "server.log")
             done = self._pg("pg_ctl", "-l", log, "-w", "-t", "60", "-o", line, "start", check=False)

@@ -17,6 +17,8 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+# Fixtures that start a whole site, the most used first.
+SITES = ("live_site", "hasty_site", "clickandchat_site")
 REASON = "no Chromium found: install chromium, or run `make test` as root once"
 
 
@@ -30,10 +32,11 @@ def find_chromium() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last; tests of the live site in one xdist worker, which starts it once."""
+    """Browser tests last; tests of a running site in one xdist worker, which starts it once."""
     for item in items:
-        if "live_site" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("live"))
+        used = [site for site in SITES if site in getattr(item, "fixturenames", ())]
+        if used:
+            item.add_marker(pytest.mark.xdist_group(used[0]))
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 

@@ -12,10 +12,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -94,6 +96,27 @@ class LiveSite:
         came = wait_until(lambda: self.sql(query, *values) == [(True,)], seconds=seconds)
         assert came, f"not true after {seconds} s: {query} {values}\n{self.worker_log()}"
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Beat and worker stand still, with nothing begun: only pages can write."""
+        beat, worker = self._family("beat"), self._family("worker")
+        for process in beat:
+            process.suspend()
+        try:
+            # What beat had sent before it stood still comes to its end first.
+            settled = wait_until(lambda: self.dump() == self.dump(), seconds=30, every=1)
+            assert settled, "the worker goes on writing although beat stands still"
+            for process in worker:
+                process.suspend()
+            yield
+        finally:
+            for process in (*worker, *beat):
+                process.resume()
+
+    def _family(self, name: str) -> list[psutil.Process]:
+        parent = psutil.Process(self.processes.running[name][1].pid)
+        return [parent, *parent.children(recursive=True)]
+
     def worker_log(self) -> str:
         return tail(self.processes.log_of("worker"))
 
@@ -171,8 +194,20 @@ def wait_ready(site: LiveSite) -> None:
 @pytest.fixture(scope="session")
 def live_site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[LiveSite]:
     """The WeCustomers site, up with worker and beat, for the whole session."""
-    number = 100 + int(re.sub(r"\D", "", worker_id) or 0)
-    folder = tmp_path_factory.mktemp("live")
-    site = start_site(name=f"live_{worker_id}", number=number, folder=folder)
+    yield from serve(tmp_path_factory, worker_id, name="live", number=100)
+
+
+def serve(
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
+    *,
+    name: str,
+    number: int,
+    policy: str = POLICY,
+) -> Iterator[LiveSite]:
+    """The life of a site's fixture. `number` is the first of ten Valkey databases of its own."""
+    number += int(re.sub(r"\D", "", worker_id) or 0)
+    folder = tmp_path_factory.mktemp(name)
+    site = start_site(name=f"{name}_{worker_id}", number=number, folder=folder, policy=policy)
     yield site
     site.processes.stop()

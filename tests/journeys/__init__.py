@@ -1,0 +1,1 @@
+"""Whole journeys of people on a running site, each in a real browser."""
