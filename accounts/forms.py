@@ -25,6 +25,11 @@ LONGEST_PASSWORD = 1024
 OLDEST_REPORT = timedelta(days=5 * 366)
 EMAIL = _("E-mail address")
 NAMES = {"first_name": _("First name"), "last_name": _("Last name")}
+MISSING = {
+    "day": _("Enter the day."),
+    "month": _("Enter the month."),
+    "year": _("Enter the year."),
+}
 AUTOCOMPLETE = {"first_name": "given-name", "last_name": "family-name"}
 
 
@@ -40,6 +45,7 @@ class BirthDateForm(forms.Form):
         self.born_on: date | None = None
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
+            field.error_messages["required"] = MISSING[name]
             field.widget.attrs.update(
                 autocomplete=f"bday-{name}",
                 inputmode="numeric",
@@ -151,6 +157,24 @@ class LoginForm(allauth_forms.LoginForm):  # type: ignore[misc]  # allauth has n
 
     def clean_login(self) -> str:
         return normalise_email(super().clean_login())
+
+
+class AddEmailForm(allauth_forms.AddEmailForm):  # type: ignore[misc]  # allauth has no types
+    """allauth's, under the name that an address has on all our pages."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].label = EMAIL
+
+
+class ChangePasswordForm(allauth_forms.ChangePasswordForm):  # type: ignore[misc]  # as above
+    """allauth's, in our spelling."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["oldpassword"].label = _("Password you have now")
+        self.fields["password1"].label = _("New password")
+        self.fields["password2"].label = _("New password once more")
 
 
 class ResetPasswordForm(forms.Form):

@@ -42,7 +42,7 @@ declare(
     Holding(
         key="accounts.session",
         model="accounts.Session",
-        title=_("Where you are logged in"),
+        title=_("Where you are signed in"),
         subject="user__subject",
         personal=(
             Personal("session_key", "user.device.cookie_id", source=Source.SITE, secret=True),

@@ -8,7 +8,7 @@ add_to_privacy_centre(
     Section(
         key="accounts.devices",
         title=_("Devices"),
-        text=_("Where you are logged in. Log out any browser from here."),
+        text=_("Where you are signed in. Sign any browser out from here."),
         url="accounts:devices",
         order=60,
     )

@@ -155,7 +155,7 @@ def end_device(request: HttpRequest, handle: str) -> HttpResponse:
     """Log one's own other browser out."""
     if not end_one(user_id=_user(request).pk, handle=handle):
         raise Http404
-    messages.success(request, _("That browser is logged out."))
+    messages.success(request, _("That browser is signed out."))
     return redirect("accounts:devices")
 
 
@@ -168,7 +168,7 @@ def end_devices(request: HttpRequest) -> HttpResponse:
         now=timezone.now(),
         but=request.session.session_key or "",
     )
-    messages.success(request, _("All your other browsers are logged out."))
+    messages.success(request, _("All your other browsers are signed out."))
     return redirect("accounts:devices")
 
 

@@ -62,7 +62,7 @@ class Line:
             broken = vocabulary.masked(self.evidence.violations)
             parts.append(_("%(count)s not as promised") % {"count": broken})
         parts += [
-            f"{name.replace('_', ' ')}: {public_figure(value)}"
+            f"{vocabulary.figure(name)}: {public_figure(value)}"
             for name, value in self.evidence.figures.items()
         ]
         return " · ".join(parts)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest
 
 from policy import current
 from policy.document import Document
 
+GREENWICH = ZoneInfo("UTC")
+
 
 @dataclass(frozen=True)
 class SiteFace:
-    """What the page frame shows of the policy in force; `digest` is empty while there is none."""
+    """What the page frame shows of the policy in force; `digest` is empty while there is none.
+
+    zone: the operator's clock, on which pages tell times.
+    """
 
     name: str = "Kept"
     mark: str = "✓"
@@ -24,6 +30,12 @@ class SiteFace:
     contact: str = ""
     languages: tuple[str, ...] = ("en",)
     digest: str = ""
+    zone: ZoneInfo = GREENWICH
+
+    @property
+    def place(self) -> str:
+        """The city whose clock it is: "New York"."""
+        return self.zone.key.rpartition("/")[2].replace("_", " ")
 
 
 def site(request: HttpRequest) -> dict[str, SiteFace]:
@@ -54,4 +66,5 @@ def _face(document: Document, digest: str) -> SiteFace:
         contact=controller.email,
         languages=tuple(of.languages),
         digest=digest,
+        zone=document.zone,
     )

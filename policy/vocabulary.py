@@ -81,6 +81,17 @@ ACTIONS: dict[str, Any] = {
     "erase": gettext_lazy("erased with everything else about the person"),
 }
 
+FIGURES: dict[str, Any] = {
+    "confirmations": gettext_lazy("answers to requests read"),
+    "filled_columns": gettext_lazy("kinds of data in use"),
+    "leaving": gettext_lazy("taken back, so being erased"),
+    "pages": gettext_lazy("pages read"),
+    "purposes": gettext_lazy("purposes"),
+    "slowest_days": gettext_lazy("slowest, in days"),
+    "slowest_lock_seconds": gettext_lazy("slowest lock, in seconds"),
+    "turned_away": gettext_lazy("refused by the receiving mail server"),
+}
+
 CLOCKS: dict[str, Any] = {
     "created": gettext_lazy("it was made"),
     "joined": gettext_lazy("you joined"),
@@ -229,6 +240,11 @@ def field_label(holding: Holding, personal: Personal) -> str:
     except FieldDoesNotExist:
         return personal.name
     return str(capfirst(getattr(field, "verbose_name", personal.name)))
+
+
+def figure(name: str) -> str:
+    """What a number beside a check counts."""
+    return str(FIGURES.get(name, name.replace("_", " ")))
 
 
 def masked(count: int) -> str:
