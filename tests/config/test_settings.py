@@ -1,6 +1,7 @@
 """Settings: a missing or weak production setting stops the start and names the cure."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,15 @@ def test_entropy_tells_random_from_repeated() -> None:
     assert entropy_bits("aaaa") == 0
     assert entropy_bits("") == 0
     assert entropy_bits(GOOD["SECRET_KEY"]) > 200
+
+
+def test_every_variable_is_documented() -> None:
+    """Each variable that the code reads stands in the operators' table, and none else does."""
+    reader = r"env\.(?:text|secret|flag|number|words)|os\.environ\.(?:get|setdefault)"
+    call, index = rf'(?:{reader})\(\s*"([A-Z_]+)"', r'os\.environ\["([A-Z_]+)"\]'
+    code = "".join(path.read_text() for path in sorted((ROOT / "config").rglob("*.py")))
+    read = {found for pattern in (call, index) for found in re.findall(pattern, code)}
+    assert {"SITE_URL", "KEPT_ENCRYPTION_KEYS", "KEPT_STATE_DIR"} <= read
+    text = (ROOT / "docs/operators.md").read_text().partition("## Settings")[2]
+    names = set(re.findall(r"`([A-Z][A-Z_]{3,})`", text.partition("\n## ")[0]))
+    assert names - {"NAME_FILE", "INFO"} == read
