@@ -27,6 +27,13 @@ KINDS = {
 }
 
 
+# pydantic's error → the name of the limit in it, what is wrong, what would be right.
+BOUNDS = {
+    "less_than_equal": ("le", "too much", "at most"),
+    "greater_than_equal": ("ge", "too little", "at least"),
+}
+
+
 @dataclass(frozen=True)
 class Mistake:
     """path: where. absence: it says that something is missing, which may be wrong when a part of
@@ -117,6 +124,9 @@ def _mistake(path: Path, detail: Any, data: Mapping[str, Any]) -> Mistake:
         return Mistake(path, "This is empty.", "Write something, or leave the key out.")
     if kind == "string_too_long":
         return Mistake(path, "This is too long.", f"At most {context['max_length']} characters.")
+    if kind in BOUNDS:
+        limit, wrong, right = BOUNDS[kind]
+        return Mistake(path, f"{detail['input']} is {wrong}.", f"Write {right} {context[limit]}.")
     if kind == "value_error":
         return Mistake(path, f"{str(context['error']).rstrip('.')}.", "")
     return Mistake(path, f"{detail['msg']}.", "")

@@ -14,7 +14,7 @@ from typing import Any
 from audit import control
 from datamap import registry
 from datamap.holding import Erasing, Holding
-from policy import vocabulary
+from policy import invisible, vocabulary
 from policy.complaints import Mistake, did_you_mean
 from policy.document import Document
 from policy.lines import Path
@@ -49,6 +49,7 @@ def check(data: Data, *, today: date | None) -> list[Mistake]:
         _cookies,
         _countries,
         _accents,
+        invisible.check,
     ):
         mistakes += look(data)
     if today is not None:

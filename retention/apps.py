@@ -14,7 +14,8 @@ class RetentionConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from retention import checks, children, expiry, publication, tasks  # noqa: F401  receivers
+        # Receivers, and what publishing a policy asks this room.
+        from retention import checks, children, expiry, publication, tasks  # noqa: F401
 
         post_migrate.connect(_grant, dispatch_uid="retention.grants")
 

@@ -1,34 +1,27 @@
-"""A policy whose retention rules can't be carried out is refused while it is being published."""
+"""A policy whose retention rules can't be carried out is refused like any other mistake in it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
-from django.dispatch import receiver
-
-from policy.lines import locate, nearest
-from policy.models import PolicyVersion
-from policy.reading import PolicyError, Problem
-from policy.signals import published
+from datamap import registry
+from policy import references
+from policy.complaints import Mistake
+from policy.document import Document
 from retention import rules
 
 
-@receiver(published, dispatch_uid="retention.enforceable")
-def refuse_unenforceable(*, version: PolicyVersion, **kwargs: Any) -> None:
-    """Runs inside the publishing transaction. Raises `PolicyError`: then nothing is published."""
-    refused = rules.refusals(version.document)
-    if not refused:
-        return
-    places = locate(version.source)
-    raise PolicyError(
-        [
-            Problem(
-                file=version.filename,
-                line=nearest(places, ("retention", place, "holding")),
-                place=f"retention[{place + 1}]",
-                message=f"This rule can't be carried out: {why}.",
-                fix="Change its clock, period or action, or leave the rule out.",
+@references.add
+def unenforceable(document: Document) -> Iterator[Mistake]:
+    """Rules this installation has no way to follow. Holdings and clocks that do not exist are
+    `policy.references`' to report.
+    """
+    known = {holding.key: holding.clocks for holding in registry.holdings()}
+    for place, why in rules.refusals(document).items():
+        rule = document.retention[place]
+        if rule.clock in known.get(rule.holding, {}):
+            yield Mistake(
+                ("retention", place, "holding"),
+                f"This rule can't be carried out: {why}.",
+                "Change its clock, period or action, or leave the rule out.",
             )
-            for place, why in refused.items()
-        ]
-    )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -97,6 +100,58 @@ def test_publish_policy_lists_every_problem_and_publishes_nothing(db: None, tmp_
     ]
     assert lines[-1] == "3 problems; nothing was published."
     assert not PolicyVersion.objects.exists()
+
+
+def checked(path: Path, database: str) -> subprocess.CompletedProcess[str]:
+    """`publish_policy --check` in a fresh process on a database where nothing was migrated."""
+    environment = {**os.environ, "DATABASE_URL": database, "MIGRATE_DATABASE_URL": database}
+    return subprocess.run(
+        [sys.executable, "manage.py", "publish_policy", "--check", str(path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(params=["unreachable", "empty"])
+def bare_database(request: pytest.FixtureRequest) -> str:
+    # The tests' own tables lie in a database made for them, not in the one the server came with.
+    empty = os.environ["DATABASE_URL"]
+    return empty if request.param == "empty" else "postgresql://nobody@127.0.0.1:1/none"
+
+
+def test_check_needs_no_database(bare_database: str) -> None:
+    done = checked(FILE, bare_database)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "WeCustomers, version 2015-12-21: no mistake found.",
+        "There is no database to compare it with.",
+    ]
+
+
+def test_check_without_a_database_lists_every_mistake(bare_database: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(edited("policies/wecustomers.toml", ("youngest = 13", "youngest = 22")))
+    done = checked(path, bare_database)
+    assert done.returncode == 1
+    assert "22 is too much. Write at most 21." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_publishing_without_a_database_says_so(bare_database: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "publish_policy", "--yes", str(FILE)],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": bare_database, "MIGRATE_DATABASE_URL": bare_database},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "nothing was published" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("path", ["/nowhere/x.toml", "/"])

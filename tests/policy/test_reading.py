@@ -312,6 +312,58 @@ def test_what_the_parts_say_about_each_other(old: str, new: str, place: str, mes
     assert any(p.place == place and p.message.startswith(message) for p in found)
 
 
+@pytest.mark.parametrize(
+    ("value", "message", "fix"),
+    [
+        ("22", "22 is too much.", "Write at most 21."),
+        ("0", "0 is too little.", "Write at least 1."),
+        ("nan", "This must be a whole number.", ""),
+        ("13.0", "This must be a whole number.", ""),
+        ("true", "This must be a whole number.", ""),
+        ("1979-05-27", "This must be a whole number.", ""),
+        ("[13]", "This must be a whole number.", ""),
+    ],
+)
+def test_numbers_out_of_place_are_explained_in_our_words(
+    value: str, message: str, fix: str
+) -> None:
+    found = problems(edited("policies/wecustomers.toml", ("youngest = 13", f"youngest = {value}")))
+    assert ("age.youngest", message, fix) in [(p.place, p.message, p.fix) for p in found]
+    assert not any("Input should" in p.message for p in found)
+
+
+@pytest.mark.parametrize("value", ["2015-12-21T10:00:00", "2015-12-21T00:00:00Z", "10:00:00"])
+def test_a_time_is_no_date(value: str) -> None:
+    found = problems(edited("policies/wecustomers.toml", ("date = 2015-12-21", f"date = {value}")))
+    message = "This must be a date such as 2015-12-21, without quotes."
+    assert [(p.place, p.message) for p in found] == [("release.date", message)]
+
+
+@pytest.mark.parametrize("escape", ["\\u0000", "\\u0001", "\\u007f", "\\u202e", "\\u2066"])
+def test_characters_nobody_sees_are_refused(escape: str) -> None:
+    source = edited(
+        "policies/wecustomers.toml",
+        ('title = "News of our services"', f'title = "News{escape}"'),
+        ("required = [", f'required = ["x{escape}", '),
+    )
+    found = [p for p in problems(source) if "control character" in p.message]
+    assert {p.place for p in found} == {"purposes[5].title", "collection_points[1].required[1]"}
+    assert all(p.line and p.fix == "Remove it." for p in found)
+
+
+def test_windows_line_ends_and_tabs_are_no_mistake() -> None:
+    text = file_bytes().replace(b"[site]", b"\t[site]\t").replace(b"\n", b"\r\n")
+    assert read(text) == read(file_bytes())
+
+
+@pytest.mark.parametrize("depth", [300, 600, 950, 1000, 3000])
+@pytest.mark.parametrize("shape", ["[%s]", "{a=%s}"])
+def test_whatever_the_depth_it_is_a_listed_problem(depth: int, shape: str) -> None:
+    opening, closing = shape.split("%s")
+    source = file_bytes() + f"\n[zz]\nx = {opening * depth}1{closing * depth}\n".encode()
+    assert problems(source)
+
+
 def test_release_date_may_be_today_and_not_later() -> None:
     source = file_bytes()
     assert read(source, today=date(2015, 12, 21)).release.date == date(2015, 12, 21)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
 from django.utils import timezone
 
 from audit.log import SYSTEM
 from policy.publish import Plan, plan, publish
-from policy.reading import PolicyError, load
+from policy.reading import PolicyError, load, read
 
 
 class Command(BaseCommand):
@@ -29,15 +31,21 @@ class Command(BaseCommand):
         try:
             source = load(path)
             now = timezone.now()
+            if options["check"]:
+                self._check(source, filename=str(path), now=now)
+                return
             planned = plan(source=source, filename=str(path), now=now)
             self._show(planned)
-            if planned.identical or options["check"]:
+            if planned.identical:
                 return
             if not options["yes"] and not self._agreed():
                 raise CommandError("Nothing was published.")
             result = publish(source=source, filename=str(path), actor=SYSTEM, now=now)
         except PolicyError as error:
             raise CommandError(_listed(error)) from None
+        except (OperationalError, ProgrammingError) as error:
+            why = "has no tables" if isinstance(error, ProgrammingError) else "can't be reached"
+            raise CommandError(f"The database {why}; nothing was published.") from None
         if not result.created:
             self.stdout.write("Somebody else published this file just now; nothing to do.")
             return
@@ -46,6 +54,16 @@ class Command(BaseCommand):
             self.style.SUCCESS(f"Published {version.site} {version.version}")
             + f" ({version.digest[:12]}), in force from {version.effective_at:%Y-%m-%d %H:%M} UTC."
         )
+
+    def _check(self, source: bytes, *, filename: str, now: datetime) -> None:
+        """What publishing would do; without a database, whether the file is right."""
+        try:
+            self._show(plan(source=source, filename=filename, now=now))
+        except (OperationalError, ProgrammingError):
+            document = read(source, filename=filename, today=now.date())
+            site, release = document.site, document.release
+            self.stdout.write(f"{site.name}, version {release.version}: no mistake found.")
+            self.stdout.write("There is no database to compare it with.")
 
     def _show(self, planned: Plan) -> None:
         site, release = planned.document.site, planned.document.release
