@@ -58,30 +58,18 @@ def configure_logging(*, level: str, as_json: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         scrub_exception,
     ]
-    renderer: Processor = (
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    finish = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    formatter = {
-        "()": structlog.stdlib.ProcessorFormatter,
-        "foreign_pre_chain": [*shared, drop_request],
-        "processors": [finish, renderer],
-    }
-    handler = {"class": "logging.StreamHandler", "formatter": "structured"}
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {"structured": formatter},
-            "handlers": {"stderr": handler},
+            "formatters": {"structured": _formatter(shared, as_json=as_json)},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": level},
             # Its messages hold the address asked for, and addresses hold tokens.
             "loggers": {
@@ -93,3 +81,16 @@ def configure_logging(*, level: str, as_json: bool) -> None:
             },
         }
     )
+
+
+def _formatter(shared: list[Processor], *, as_json: bool) -> dict[str, Any]:
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    return {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": [*shared, drop_request],
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    }

@@ -66,51 +66,46 @@ def _named(fields: Sequence[str]) -> dict[str, str]:
     return {name: contents.strip() for name, _, contents in (f.partition(":") for f in fields)}
 
 
-def _compare(model: type[Model], declared: dict[str, str] | None) -> list[CheckMessage]:
+def _compare(model: type[Model], declared: dict[str, str] | None) -> Iterator[CheckMessage]:
     label = model._meta.label
     fields: dict[str, Field[Any, Any]] = {f.name: f for f in model._meta.concrete_fields}
     if declared is None:
-        return [
-            Error(
-                f"The data map does not know the table {label}.",
-                hint=f"Declare its fields in a holdings.py: {', '.join(sorted(fields))}.",
-                obj=model,
-                id="datamap.E001",
-            )
-        ]
-    found: list[CheckMessage] = [
-        Error(
+        yield Error(
+            f"The data map does not know the table {label}.",
+            hint=f"Declare its fields in a holdings.py: {', '.join(sorted(fields))}.",
+            obj=model,
+            id="datamap.E001",
+        )
+        return
+    for name in sorted(set(fields) - set(declared)):
+        yield Error(
             f"The data map does not know the field {label}.{name}.",
             hint="Add it to the holding, or to its list of other fields.",
             obj=model,
             id="datamap.E002",
         )
-        for name in sorted(set(fields) - set(declared))
-    ]
-    found += [
-        Error(
+    for name in sorted(set(declared) - set(fields)):
+        yield Error(
             f"The data map declares {label}.{name}, which the table does not have.",
             hint="Remove it from the declaration.",
             obj=model,
             id="datamap.E004",
         )
-        for name in sorted(set(declared) - set(fields))
-    ]
-    found += [
-        Error(
-            f"The data map does not say what {label}.{name} may contain.",
-            hint='Give it `contents="…"`, or write "name: what is in it".',
-            obj=model,
-            id="datamap.E005",
-        )
-        for name, contents in sorted(declared.items())
-        if name in fields and isinstance(fields[name], JSONField | TextField) and not contents
-    ]
-    return found
+    for name, contents in sorted(declared.items()):
+        if isinstance(fields.get(name), JSONField | TextField) and not contents:
+            yield Error(
+                f"The data map does not say what {label}.{name} may contain.",
+                hint='Give it `contents="…"`, or write "name: what is in it".',
+                obj=model,
+                id="datamap.E005",
+            )
 
 
 def _check_holding(holding: Holding) -> list[CheckMessage]:
-    """Paths, clocks and blanks name real fields; a clock has an index a sweep can walk."""
+    """Paths lead to subjects, clocks and blanks name real fields, `after` real holdings.
+
+    That every clock has an index is checked by `retention.checks`, which walks them.
+    """
     model = holding.model_class
     found: list[CheckMessage] = []
     for path in (holding.subject, *holding.also):

@@ -71,6 +71,18 @@ def plan(*, source: bytes, filename: str, now: datetime) -> Plan:
     return Plan(document, digest, False, base, changes, effective_at, older_data_at)
 
 
+def publish(*, source: bytes, filename: str, actor: Actor, now: datetime) -> PublishResult:
+    """Store the file as a new immutable version, unless it is the one published last.
+
+    Sends `policy.signals.published` and writes the audit entry `policy.published` in the same
+    transaction. Raises `PolicyError` with every mistake; then nothing has changed.
+    """
+    result = _publish(source=source, filename=filename, actor=actor, now=now)
+    # Also inside a caller's transaction, where the commit is still to come.
+    current.forget()
+    return result
+
+
 @transaction.atomic
 def _publish(*, source: bytes, filename: str, actor: Actor, now: datetime) -> PublishResult:
     with connection.cursor() as cursor:
@@ -79,8 +91,32 @@ def _publish(*, source: bytes, filename: str, actor: Actor, now: datetime) -> Pu
     newest = PolicyVersion.objects.order_by("-number").first()
     if planned.identical and newest is not None:
         return PublishResult(newest, False, (), newest.material)
-    version = PolicyVersion.objects.create(
-        number=newest.number + 1 if newest else 1,
+    version = _store(planned, source=source, filename=filename, actor=actor, now=now, after=newest)
+    facts = {
+        "digest": version.digest,
+        "number": version.number,
+        "changes": len(planned.changes),
+        "material": version.material,
+    }
+    log.record(actor=actor, verb="policy.published", object=version, now=now, facts=facts)
+    transaction.on_commit(current.forget)
+    signals.published.send(
+        sender=PolicyVersion, version=version, material=version.material, now=now
+    )
+    return PublishResult(version, True, planned.changes, planned.material)
+
+
+def _store(
+    planned: Plan,
+    *,
+    source: bytes,
+    filename: str,
+    actor: Actor,
+    now: datetime,
+    after: PolicyVersion | None,
+) -> PolicyVersion:
+    return PolicyVersion.objects.create(
+        number=after.number + 1 if after else 1,
         site=planned.document.site.key,
         version=planned.document.release.version,
         released_on=planned.document.release.date,
@@ -96,35 +132,6 @@ def _publish(*, source: bytes, filename: str, actor: Actor, now: datetime) -> Pu
         changes=[change.as_json() for change in planned.changes],
         material=planned.material,
     )
-    log.record(
-        actor=actor,
-        verb="policy.published",
-        object=version,
-        now=now,
-        facts={
-            "digest": version.digest,
-            "number": version.number,
-            "changes": len(planned.changes),
-            "material": version.material,
-        },
-    )
-    transaction.on_commit(current.forget)
-    signals.published.send(
-        sender=PolicyVersion, version=version, material=version.material, now=now
-    )
-    return PublishResult(version, True, planned.changes, planned.material)
-
-
-def publish(*, source: bytes, filename: str, actor: Actor, now: datetime) -> PublishResult:
-    """Store the file as a new immutable version, unless it is the one published last.
-
-    Sends `policy.signals.published` and writes the audit entry `policy.published` in the same
-    transaction. Raises `PolicyError` with every mistake; then nothing has changed.
-    """
-    result = _publish(source=source, filename=filename, actor=actor, now=now)
-    # Also inside a caller's transaction, where the commit is still to come.
-    current.forget()
-    return result
 
 
 def _when(base: Document, *, material: bool, now: datetime) -> tuple[datetime, datetime]:

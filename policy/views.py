@@ -41,18 +41,23 @@ def public(view: View[P]) -> View[P]:
             response = view(request, *args, **kwargs)
         except current.NoPolicy:
             return render(request, "policy/none.html", status=503)
-        etag = f'"{hashlib.sha256(response.content).hexdigest()[:32]}"'
-        response["ETag"] = etag
-        known = settings.SESSION_COOKIE_NAME in request.COOKIES
-        response["Cache-Control"] = "private, no-cache" if known else "public, no-cache"
-        patch_vary_headers(response, ["Cookie", "Accept-Language"])
-        if response.status_code == 200:
-            conditional = get_conditional_response(request, etag=etag, response=response)
-            assert isinstance(conditional, HttpResponse)
-            return conditional
-        return response
+        return _revalidated(request, response)
 
     return require_safe(wrapped)
+
+
+def _revalidated(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The answer with its tag, or "not modified" to whoever has it already."""
+    etag = f'"{hashlib.sha256(response.content).hexdigest()[:32]}"'
+    response["ETag"] = etag
+    known = settings.SESSION_COOKIE_NAME in request.COOKIES
+    response["Cache-Control"] = "private, no-cache" if known else "public, no-cache"
+    patch_vary_headers(response, ["Cookie", "Accept-Language"])
+    if response.status_code != 200:
+        return response
+    conditional = get_conditional_response(request, etag=etag, response=response)
+    assert isinstance(conditional, HttpResponse)
+    return conditional
 
 
 @public

@@ -146,15 +146,6 @@ def _application(
     form = SignupForm(data, document=document, minor=minor)
     if not form.is_valid():
         raise ValueError(f"the demo can't sign up under this policy: {form.errors.as_json()}")
-    age_pass = None
-    if document.age.youngest is not None:
-        assert age_on(born_on, now.date()) >= document.age.youngest
-        age_pass = AgePass(
-            born_on=born_on,
-            passed_at=now - 2 * MOMENT,
-            policy_digest=version.digest,
-            advised_at=now - MOMENT if minor else None,
-        )
     return Application(
         email=form.cleaned_data["email"],
         password=form.cleaned_data["password"],
@@ -162,8 +153,24 @@ def _application(
         last_name=form.cleaned_data.get("last_name", ""),
         fields=form.filled,
         words=form.words,
-        age_pass=age_pass,
+        age_pass=_age_pass(born_on, version=version, now=now, minor=minor),
         transfers=form.agreed,
         mail=form.mail,
         may_mail=False,
+    )
+
+
+def _age_pass(
+    born_on: date, *, version: PolicyVersion, now: datetime, minor: bool
+) -> AgePass | None:
+    """What the age screen would have given; none where the policy has no such screen."""
+    youngest = version.document.age.youngest
+    if youngest is None:
+        return None
+    assert age_on(born_on, now.date()) >= youngest
+    return AgePass(
+        born_on=born_on,
+        passed_at=now - 2 * MOMENT,
+        policy_digest=version.digest,
+        advised_at=now - MOMENT if minor else None,
     )

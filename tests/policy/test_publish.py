@@ -129,7 +129,7 @@ def test_plan_changes_nothing(wecustomers: PolicyVersion) -> None:
     planned = plan(source=other(LONGER), filename="x.toml", now=LATER)
     assert planned.material
     assert [c.sentence for c in planned.changes] == [
-        "How long “Where you are logged in, after it ended”: the period is now 2 days, was 1 day."
+        "How long “Where you are signed in, after it ended”: the period is now 2 days, was 1 day."
     ]
     assert PolicyVersion.objects.count() == 1
 

@@ -68,7 +68,7 @@ def test_fields_are_named_for_people_once() -> None:
         "accounts.session",
         "x.y.z_a",
     ]
-    assert vocabulary.field_names(names) == ["e-mail address", "where you are logged in", "z a"]
+    assert vocabulary.field_names(names) == ["e-mail address", "where you are signed in", "z a"]
 
 
 def test_countries_are_those_of_iso_3166() -> None:
