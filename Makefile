@@ -38,7 +38,7 @@ test: $(VENV)/.dev ## Run all tests, browser included: make test [TESTS=tests/po
 lint: $(VENV)/.dev ## Style of code and templates, and the floors between the rooms
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/djlint --check --lint --quiet templates
+	@$(BIN)/djlint --check --lint templates
 	@$(BIN)/lint-imports
 
 types: $(VENV)/.dev ## Types, strictly
