@@ -92,7 +92,7 @@ def _publish(*, source: bytes, filename: str, actor: Actor, now: datetime) -> Pu
     if planned.identical and newest is not None:
         return PublishResult(newest, False, (), newest.material)
     version = _store(planned, source=source, filename=filename, actor=actor, now=now, after=newest)
-    facts = {
+    facts: dict[str, log.Fact] = {
         "digest": version.digest,
         "number": version.number,
         "changes": len(planned.changes),
