@@ -146,13 +146,15 @@ class Postgres:
                 sql.SQL("GRANT {} TO {}").format(sql.Identifier(RUNTIME), sql.Identifier(OWNER))
             )
 
-    def make_database(self, name: str) -> None:
-        """The owner's database `name`, closed to everybody but the runtime role."""
+    def make_database(self, name: str) -> bool:
+        """The owner's database `name`, closed to everybody but the runtime role; False when it
+        was there before.
+        """
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
             if connection.execute(
                 "SELECT 1 FROM pg_database WHERE datname = %s", [name]
             ).fetchone():
-                return
+                return False
             database, owner, runtime = map(sql.Identifier, (name, OWNER, RUNTIME))
             for statement in (
                 sql.SQL("CREATE DATABASE {0} OWNER {1}"),
@@ -160,6 +162,13 @@ class Postgres:
                 sql.SQL("GRANT CONNECT ON DATABASE {0} TO {2}"),
             ):
                 connection.execute(statement.format(database, owner, runtime))
+        return True
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database and end whatever is connected to it; one that is not there is fine."""
+        with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
+            statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+            connection.execute(statement.format(sql.Identifier(name)))
 
     def _pg(self, program: str, *arguments: str, check: bool = True) -> int:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}

@@ -52,6 +52,7 @@ class Run:
         self.state = state_folder()
         site = re.sub(r"[^a-z0-9]+", "_", policy.stem.lower()).strip("_")
         self.database = f"kept_{site}"[:63]
+        self.half_made = self.state / f"{self.database}.half-made"
         self.mails = private_folder(self.state / f"mail-{site}")
         self.mail_port = free_port()
         self.processes = Processes(self.state / "logs")
@@ -83,6 +84,7 @@ class Run:
             if not os.environ.get("DATABASE_URL"):
                 stack = ending.enter_context(embedded.in_use(self.state))
                 ending.callback(stack.postgres.stop)
+                self._make_database(stack.postgres)
                 environment |= stack.environment(database=self.database)
             if not os.environ.get("REDIS_URL"):
                 valkey = embedded.Valkey(self.state)
@@ -116,6 +118,17 @@ class Run:
         mail = f"mail: /dev/mail/ (SMTP 127.0.0.1:{self.mail_port})"
         print(f"Kept runs at http://localhost:{self.port}/ · {log_ins} · {mail}", flush=True)
 
+    def _make_database(self, postgres: embedded.Postgres) -> None:
+        """This site's database; one whose first filling was interrupted is begun anew.
+
+        The note stands from the database's making until the demo people are in it, so data that
+        somebody worked with is never behind it.
+        """
+        if self.half_made.exists():
+            postgres.drop_database(self.database)
+        if postgres.make_database(self.database):
+            self.half_made.touch()
+
     def _clean_queue(self, url: str) -> None:
         """Another site's tasks and heartbeat mean nothing to this one; rows are the truth."""
         previous = read_private(self.state / "current.json").get("database")
@@ -132,14 +145,14 @@ class Run:
         # An empty site is given a policy of a year ago and a year of people who lived under it.
         say("filling the site with demo people")
         people = json.loads(self._manage(environment, "demo", "--policy", policy, "--json"))
+        self.half_made.unlink(missing_ok=True)
         say(f"publishing {self.policy.name}")
         self._manage(environment, "publish_policy", policy, "--yes")
         return [describe(person) for person in people]
 
     def _manage(self, environment: dict[str, str], *words: str) -> str:
-        if self.stopping.is_set():
-            raise KeyboardInterrupt
-        done = subprocess.run(
+        """What a command prints. Raises CannotRun when it fails, KeyboardInterrupt at our end."""
+        command = subprocess.Popen(
             [sys.executable, "manage.py", *words],
             cwd=CHECKOUT,
             env={"LOG_LEVEL": "WARNING", **os.environ, **environment},
@@ -148,9 +161,19 @@ class Run:
             text=True,
             start_new_session=True,
         )
-        if done.returncode:
-            raise CannotRun(f"`manage.py {' '.join(words)}` failed:\n{done.stdout.strip()}")
-        return done.stdout
+        with command:
+            while True:
+                try:
+                    printed, _ = command.communicate(timeout=0.2)
+                    break
+                except subprocess.TimeoutExpired:
+                    if self.stopping.is_set():
+                        command.kill()
+        if self.stopping.is_set():
+            raise KeyboardInterrupt
+        if command.returncode:
+            raise CannotRun(f"`manage.py {' '.join(words)}` failed:\n{printed.strip()}")
+        return printed
 
     def _wait_ready(self) -> None:
         def settled() -> bool:

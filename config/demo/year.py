@@ -32,11 +32,12 @@ from retention import children, worker
 DAYS = 390
 FIRST_NAMES = ("Ada", "Ben", "Chloe", "Dana", "Eli", "Fay", "Gus", "Hana", "Ivo", "June", "Kai")
 LAST_NAMES = ("Abel", "Brook", "Cole", "Dunn", "Ernst", "Flint", "Grey", "Holm", "Iver", "Jung")
+CROWD = 24
 EARLY = 12
 SESSION = timedelta(days=14)
 
 
-def fill(*, source: bytes, filename: str, now: datetime, crowd: int = 24) -> bool:
+def fill(*, source: bytes, filename: str, now: datetime, crowd: int = CROWD) -> bool:
     """Publish the policy a year ago and let a year pass; False, and nothing done, where people
     exist.
 

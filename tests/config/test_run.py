@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from config.demo.year import CROWD
 from config.programs import CHECKOUT, free_port, private_folder
 from tests.plugins.live import without_test_settings
 
@@ -64,6 +65,14 @@ class Started:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(60)
 
+    def wait_for(self, words: str) -> None:
+        """Until this was printed."""
+        end = time.monotonic() + UP_SECONDS
+        while words not in self.output.read_text():
+            is_going_on = time.monotonic() < end and self.process.poll() is None
+            assert is_going_on, self.output.read_text()
+            time.sleep(0.1)
+
     def kill(self) -> None:
         if self.process.poll() is None:
             self.interrupt()
@@ -87,6 +96,12 @@ def people_of(line: str) -> list[str]:
 
 
 def test_run_serves_and_leaves_nothing_and_keeps_its_data(state: Path) -> None:
+    interrupted = Started(state, free_port())
+    interrupted.wait_for("filling the site")
+    time.sleep(3)
+    interrupted.kill()
+    assert processes_of(state) == []
+
     first = Started(state, free_port())
     try:
         announcement = first.announcement()
@@ -101,6 +116,7 @@ def test_run_serves_and_leaves_nothing_and_keeps_its_data(state: Path) -> None:
         assert beside.process.wait(30) == 1
         assert "already runs at" in beside.output.read_text()
         count = count_people(state)
+        assert count == len(people_of(announcement)) + CROWD
         assert first.interrupt() == 0
     finally:
         first.kill()
