@@ -111,24 +111,18 @@ def learn_birth_date(
         age = version.document.age
         years = age_on(born_on, today(version.document, now))
         learned = Learned(child=years < limit(age), minor=years < age.minor_until)
+        corrected = {
+            "born_on": born_on,
+            "source": source,
+            "corrected_at": now,
+            "minor": learned.minor,
+        }
         AgeVerdict.objects.update_or_create(
             subject=held,
-            defaults={
-                "born_on": born_on,
-                "source": source,
-                "corrected_at": now,
-                "minor": learned.minor,
-            },
-            create_defaults={
-                "born_on": born_on,
-                "source": source,
-                "corrected_at": now,
-                "minor": learned.minor,
-                "policy_digest": version.digest,
-            },
+            defaults=corrected,
+            create_defaults={**corrected, "policy_digest": version.digest},
         )
-        held.minor = learned.minor
-        held.save(update_fields=["minor"])
+        Subject.objects.filter(pk=held.pk).update(minor=learned.minor)
         if by_page:
             _note_submission(held, document=version.document, actor=actor, now=now)
         if learned.minor and not learned.child:

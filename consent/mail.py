@@ -27,6 +27,7 @@ from datamap.dispatch import send_on_commit
 from datamap.email import normalise_email
 from datamap.encryption import keyed_hash
 from policy import current
+from policy.document import Document
 
 
 class UnknownCategory(LookupError):
@@ -68,11 +69,7 @@ def post(
     `letter.BadTemplate`, `TypeError` (values that are not plain), `policy.current.NoPolicy`.
     """
     version = current.fresh(now)
-    known = [*ALWAYS, *(c.key for c in version.document.mail_categories)]
-    if category not in known:
-        raise UnknownCategory(category=category, known=known)
-    if category not in ALWAYS and subject_id is None:
-        raise NobodyToAsk(category=category)
+    _check_category(category, version.document, asked=subject_id is not None)
     recipient = normalise_email(address)
     token = secrets.token_urlsafe(24)
     written = letter.write(
@@ -104,6 +101,14 @@ def post(
         if not held:
             send_on_commit(tasks.send_mail, str(message.id))
     return message
+
+
+def _check_category(category: str, document: Document, *, asked: bool) -> None:
+    known = [*ALWAYS, *(c.key for c in document.mail_categories)]
+    if category not in known:
+        raise UnknownCategory(category=category, known=known)
+    if category not in ALWAYS and not asked:
+        raise NobodyToAsk(category=category)
 
 
 def release(message_id: UUID, now: datetime) -> bool:

@@ -43,23 +43,12 @@ def post(
     address = address_of(request)
     if address is None:
         return None
-    version = rules.version_of(request)
-    zone = version.document.zone
     token = links.mint(request=request, now=now)
     with translation.override(request.language):
         message = mail.post(
             category="answer",
             template=template,
-            context={
-                "name": request.name,
-                "approvals": request.approvals_needed,
-                "due_on": wording.day(request.due_at, zone),
-                "undo_until": _undo_until(request, now=now, zone=zone),
-                "status_url": links.address(token),
-                "copies_notice": wording.copies_notice(),
-                "answers": version.document.controller.answers,
-                **(context or {}),
-            },
+            context={**_facts(request, token=token, now=now), **(context or {})},
             address=address,
             subject_id=request.subject_id,
             now=now,
@@ -77,6 +66,20 @@ def post(
             at=now,
         )
     return Posted(message.pk, token)
+
+
+def _facts(request: Request, *, token: str, now: datetime) -> dict[str, Any]:
+    """What every letter may say about the request, in the language of the moment."""
+    document = rules.version_of(request).document
+    return {
+        "name": request.name,
+        "approvals": request.approvals_needed,
+        "due_on": wording.day(request.due_at, document.zone),
+        "undo_until": _undo_until(request, now=now, zone=document.zone),
+        "status_url": links.address(token),
+        "copies_notice": wording.copies_notice(),
+        "answers": document.controller.answers,
+    }
 
 
 def address_of(request: Request) -> str | None:

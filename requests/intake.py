@@ -54,25 +54,29 @@ def open_deletion(
             ledger.submit(
                 subject_id=held.pk, point=POINT, fields=(), shown=shown, actor=actor, now=now
             )
-        record(
-            actor=actor,
-            verb="requests.received",
-            now=now,
-            object=request,
-            subject_id=held.pk,
-            facts={
-                "kind": str(request.kind),
-                "channel": str(request.channel),
-                "due_at": request.due_at.isoformat(),
-                "policy": request.policy_digest,
-            },
-        )
+        _note_received(request, actor=actor, now=now)
         posted = answers.post(request=request, template="deletion_received", now=now)
         token = posted.token if posted else links.mint(request=request, now=now)
         if request.approvals_needed == 0:
             review.approve_by_rule(request_id=request.pk, now=now)
             request.refresh_from_db()
         return request, token
+
+
+def _note_received(request: Request, *, actor: Actor, now: datetime) -> None:
+    record(
+        actor=actor,
+        verb="requests.received",
+        now=now,
+        object=request,
+        subject_id=request.subject_id,
+        facts={
+            "kind": str(request.kind),
+            "channel": str(request.channel),
+            "due_at": request.due_at.isoformat(),
+            "policy": request.policy_digest,
+        },
+    )
 
 
 def _store(*, subject: Subject, now: datetime, received_at: datetime) -> Request:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import cast
 
 from django.contrib import messages
@@ -171,10 +172,24 @@ def _case(
         reason="to decide on the request" if asked.is_open else "to look up a closed request",
         now=now,
     )
+    context = {
+        **_facts(asked, now),
+        "is_own": asked.subject_id == user.subject_id,
+        "is_mine": asked.claimed_by_id == user.subject_id,
+        "deny_form": deny_form or ReasonForm(prefix="deny"),
+        "extend_form": extend_form or ReasonForm(prefix="extend"),
+        "nav_current": "staff",
+    }
+    wrong = deny_form or extend_form
+    return render(request, "requests/case.html", context, status=422 if wrong else 200)
+
+
+def _facts(asked: Request, now: datetime) -> dict[str, object]:
+    """What the case page says about the request, whoever looks."""
     document = rules.version_of(asked).document
     rule = rules.rule_for(document=document, kind=asked.kind)
     undecided = asked.state == Request.State.IN_REVIEW
-    context = {
+    return {
         "asked": asked,
         "received_at": wording.moment(asked.received_at, document.zone),
         "due_at": wording.moment(asked.due_at, document.zone),
@@ -182,18 +197,10 @@ def _case(
         "progress": progress.of(request=asked, now=now),
         "preview": _preview(asked) if undecided else [],
         "grounds": {ground.key: ground.title for ground in document.grounds},
-        "is_own": asked.subject_id == user.subject_id,
-        "is_mine": asked.claimed_by_id == user.subject_id,
         "undecided": undecided,
         "may_extend": undecided and rule.extension and not asked.extended_at and now < asked.due_at,
         "extension": rule.extension,
-        "deny_form": deny_form or ReasonForm(prefix="deny"),
-        "extend_form": extend_form or ReasonForm(prefix="extend"),
-        "nav_current": "staff",
     }
-    return render(
-        request, "requests/case.html", context, status=422 if deny_form or extend_form else 200
-    )
 
 
 def _preview(asked: Request) -> list[erase.StepPreview]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import cast
 
 from allauth.account.decorators import reauthentication_required
@@ -60,23 +61,8 @@ def delete(request: HttpRequest) -> HttpResponseBase:
             subject=user.subject, actor=person(user.subject_id), now=now, shown=shown
         )
         return redirect("requests:own", asked.reference)
-    context = {
-        "outcome": explain.outcome(
-            document=document, rows=explain.count_rows(subject_id=user.subject_id)
-        ),
-        "copies_notice": words[0],
-        "notice": words[1],
-        "rule": rules.rule_for(document=document, kind=Request.Kind.DELETION),
-        "due_on": wording.day(
-            rules.due_at(document=document, kind=Request.Kind.DELETION, received_at=now),
-            document.zone,
-        ),
-        "already": Request.objects.filter(
-            subject_id=user.subject_id, kind=Request.Kind.DELETION, state__in=OPEN
-        ).first(),
-        "nav_current": "privacy",
-    }
-    return render(request, "requests/delete.html", context)
+    context = {"copies_notice": words[0], "notice": words[1], "nav_current": "privacy"}
+    return render(request, "requests/delete.html", context | _what_deleting_means(user, now))
 
 
 @personal
@@ -179,3 +165,20 @@ def _by_token(token: str) -> Request:
 
 def _user(request: HttpRequest) -> User:
     return cast(User, request.user)
+
+
+def _what_deleting_means(user: User, now: datetime) -> dict[str, object]:
+    document = current.document(now)
+    return {
+        "outcome": explain.outcome(
+            document=document, rows=explain.count_rows(subject_id=user.subject_id)
+        ),
+        "rule": rules.rule_for(document=document, kind=Request.Kind.DELETION),
+        "due_on": wording.day(
+            rules.due_at(document=document, kind=Request.Kind.DELETION, received_at=now),
+            document.zone,
+        ),
+        "already": Request.objects.filter(
+            subject_id=user.subject_id, kind=Request.Kind.DELETION, state__in=OPEN
+        ).first(),
+    }
