@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.plugins.browser",
+    "tests.plugins.examples",
     "tests.plugins.live",
     "tests.plugins.passwords",
     "tests.plugins.policies",
