@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import screen
-from accounts.age import learn_birth_date
+from accounts.age import Learned, learn_birth_date
 from accounts.forms import BirthDateForm, SignupForm
 from accounts.guards import before_sign_up, limited, password_again, refused
 from accounts.models import AgeVerdict, User
@@ -129,13 +129,7 @@ def birth_date(request: HttpRequest) -> HttpResponse:
         actor=person(user.subject_id),
         now=now,
     )
-    if learned.child:
-        logout(request)
-        return redirect("accounts:locked")
-    messages.success(request, _("Your date of birth is corrected."))
-    if learned.minor and (advice := current.document(now).age.minors_advice):
-        messages.info(request, advice)
-    return redirect("accounts:birth_date")
+    return _birth_date_corrected(request, learned, advice=document.age.minors_advice)
 
 
 @login_required
@@ -194,22 +188,8 @@ def _before_form(
 def _register(
     request: HttpRequest, form: SignupForm, age_pass: AgePass | None, now: datetime
 ) -> HttpResponse:
-    data = form.cleaned_data
-    application = Application(
-        email=data["email"],
-        password=data["password"],
-        first_name=data.get("first_name", ""),
-        last_name=data.get("last_name", ""),
-        fields=form.filled,
-        words=form.words,
-        age_pass=age_pass,
-        transfers=form.agreed,
-        mail=form.mail,
-        locale=get_language() or "en",
-        may_mail=ratelimit.consume(request, action="confirm_email", key=data["email"]),
-    )
     try:
-        register(application=application, now=now)
+        register(application=_application(request, form, age_pass), now=now)
     except NotOldEnough:
         return refused(request)
     except PassOutdated:
@@ -222,6 +202,23 @@ def _register(
     return response
 
 
+def _application(request: HttpRequest, form: SignupForm, age_pass: AgePass | None) -> Application:
+    data = form.cleaned_data
+    return Application(
+        email=data["email"],
+        password=data["password"],
+        first_name=data.get("first_name", ""),
+        last_name=data.get("last_name", ""),
+        fields=form.filled,
+        words=form.words,
+        age_pass=age_pass,
+        transfers=form.agreed,
+        mail=form.mail,
+        locale=get_language() or "en",
+        may_mail=ratelimit.consume(request, action="confirm_email", key=data["email"]),
+    )
+
+
 def _declined(request: HttpRequest, transfer: Transfer) -> HttpResponse:
     return render(request, "accounts/declined.html", {"transfer": transfer})
 
@@ -231,3 +228,15 @@ def _user(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise Http404
     return request.user
+
+
+def _birth_date_corrected(
+    request: HttpRequest, learned: Learned, *, advice: str | None
+) -> HttpResponse:
+    if learned.child:
+        logout(request)
+        return redirect("accounts:locked")
+    messages.success(request, _("Your date of birth is corrected."))
+    if learned.minor and advice:
+        messages.info(request, advice)
+    return redirect("accounts:birth_date")
