@@ -213,7 +213,8 @@ control.declare(
         how=_(
             "We read the page like any visitor and look for each purpose and its legal basis. "
             "Then we go through every column of the database in which people's data stands; one "
-            "that serves no stated purpose breaks the promise."
+            "that serves no purpose stated in the policy in force today breaks the promise. Which "
+            "purposes were stated on the day each piece of data came in, this does not look up."
         ),
         sort=Sort.PROBE,
         check=check_purposes,
