@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, QuerySet, Value
 from django.utils.translation import gettext as _
 
-from datamap.holding import Erasing, Holding
+from datamap.counting import count
+from datamap.holding import Erasing
 from datamap.registry import holdings
 from policy import datapage, vocabulary
 from policy.datapage import HoldingEntry
@@ -89,18 +88,7 @@ def held_about(*, subject_id: UUID, document: Document) -> list[Held]:
 
 def count_rows(*, subject_id: UUID) -> dict[str, int]:
     """Holding key → rows about this person, in one statement over all tables."""
-    parts = [_count(holding, subject_id) for holding in holdings()]
-    if not parts:
-        return {}
-    return {row["key_of"]: row["n"] for row in parts[0].union(*parts[1:], all=True)}
-
-
-def _count(holding: Holding, subject_id: UUID) -> QuerySet[Any, dict[str, Any]]:
-    rows = holding.rows_of([subject_id]).order_by()
-    counted: QuerySet[Any, dict[str, Any]] = rows.values(key_of=Value(holding.key)).annotate(
-        n=Count("pk")
-    )
-    return counted
+    return count({holding.key: holding.rows_of([subject_id]) for holding in holdings()})
 
 
 def _by_ground(entries: list[HoldingEntry]) -> list[Kept]:

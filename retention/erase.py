@@ -40,6 +40,7 @@ from django.db import transaction
 
 from audit.log import Actor, record, record_many
 from audit.models import AuditEntry
+from datamap.counting import count
 from datamap.dispatch import send_on_commit
 from datamap.holding import Erasing
 from datamap.models import Subject
@@ -83,13 +84,17 @@ class StepPreview:
 
 
 def preview(*, subject_id: uuid.UUID) -> list[StepPreview]:
-    """What erasing this person would do, in the order it would happen; nothing is changed."""
+    """What erasing this person would do, in the order it would happen; nothing is changed.
+    Two queries, whatever the number of holdings.
+    """
+    order = erasing_order()
+    going = count({h.key: left_rows(h, [subject_id]) for h in order})
+    total = count({h.key: h.rows_of([subject_id]) for h in order})
     found = []
-    for holding in erasing_order():
-        rows = left_rows(holding, [subject_id]).count()
-        total = holding.rows_of([subject_id]).count()
+    for holding in order:
+        rows = going.get(holding.key, 0)
         keeps = holding.erasing is Erasing.KEEP or bool(holding.spare)
-        kept = total - rows if keeps else 0
+        kept = total.get(holding.key, 0) - rows if keeps else 0
         ground = holding.ground if kept else ""
         found.append(
             StepPreview(holding.key, holding.title, holding.erasing.value, rows, kept, ground)
