@@ -81,6 +81,13 @@ ACTIONS: dict[str, Any] = {
     "erase": gettext_lazy("erased with everything else about the person"),
 }
 
+LABELS: dict[str, Any] = {
+    "object_repr": gettext_lazy("Name of what you changed"),
+    "object_id": gettext_lazy("Number of what you changed"),
+    "change_message": gettext_lazy("What you changed about it"),
+    "last_login": gettext_lazy("Last sign-in"),
+}
+
 FIGURES: dict[str, Any] = {
     "confirmations": gettext_lazy("answers to requests read"),
     "filled_columns": gettext_lazy("kinds of data in use"),
@@ -234,7 +241,9 @@ def _field_name(name: str) -> str:
 
 
 def field_label(holding: Holding, personal: Personal) -> str:
-    """A field as its model calls it."""
+    """A field as its model calls it, or as we call a field of Django's own."""
+    if personal.name in LABELS:
+        return str(LABELS[personal.name])
     try:
         field: Any = holding.model_class._meta.get_field(personal.name)
     except FieldDoesNotExist:
