@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import AgeVerdict, Session, User
-from accounts.registration import confirm_address, register
+from accounts.registration import TransferDeclined, confirm_address, register
 from audit.log import SYSTEM, person
 from audit.models import AuditEntry
 from consent import ledger
@@ -519,6 +519,15 @@ def test_handing_over_leaves_out_what_the_policy_no_longer_offers(
     user = member(email="robin@example.com", now=NOW)
     assert user.subject.email == "robin@example.com"
     assert ("mail", "service-news") not in ledger.standing(user.subject_id)
+
+
+def test_no_account_without_the_transfer_whatever_the_form_let_through(
+    wecustomers: PolicyVersion,
+) -> None:
+    with pytest.raises(TransferDeclined) as declined:
+        register(application=application(now=NOW, transfers={}), now=NOW)
+    assert declined.value.key == "united-states"
+    assert (User.objects.count(), Subject.objects.count(), Message.objects.count()) == (0, 0, 0)
 
 
 @pytest.mark.django_db(transaction=True)

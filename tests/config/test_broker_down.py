@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -31,12 +32,14 @@ def broker_down(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Celery's own application with a broker where nobody listens."""
     cache.clear()
     monkeypatch.setattr(dispatch, "_down_until", 0.0)
-    earlier = app.conf.broker_url
-    app.amqp._producer_pool = None
-    app.conf.broker_url = app.conf.broker_write_url = "redis://127.0.0.1:1/0"
+    conf: Any = app.conf
+    amqp: Any = app.amqp
+    earlier = conf.broker_url
+    amqp._producer_pool = None
+    conf.broker_url = conf.broker_write_url = "redis://127.0.0.1:1/0"
     yield
-    app.conf.broker_url = app.conf.broker_write_url = earlier
-    app.amqp._producer_pool = None
+    conf.broker_url = conf.broker_write_url = earlier
+    amqp._producer_pool = None
 
 
 def noticed() -> bool:
