@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PLAYWRIGHTS = "~/.cache/ms-playwright/chromium-*/chrome-linux*/chrome"
@@ -31,12 +32,17 @@ def find_chromium() -> str | None:
     return next(iter([*installed, *downloaded]), None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last; tests of a running site in one xdist worker, which starts it once."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Browser tests last; tests of a running site in one xdist worker, which starts it once.
+
+    pytest-xdist 3.8 writes the group of `xdist_group` where pytest 9.2 no longer reads it, so we
+    write it ourselves into the id by which xdist's `loadgroup` sorts.
+    """
+    grouped = getattr(config.option, "loadgroup", False)
     for item in items:
         used = [site for site in SITES if site in getattr(item, "fixturenames", ())]
-        if used:
-            item.add_marker(pytest.mark.xdist_group(used[0]))
+        if used and grouped:
+            item._id = coerce_node_id(f"{item.nodeid}@{used[0]}")
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
