@@ -19,7 +19,8 @@ RUN KEPT_ENV=production STATIC_ROOT=/srv/static SITE_URL=https://build.invalid A
 FROM python:3.13-slim-bookworm
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     KEPT_ENV=production STATIC_ROOT=/srv/static
-RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin kept
+RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin kept \
+    && install --directory --owner kept --group kept --mode 0700 /srv/media /srv/packages
 WORKDIR /srv/kept
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /srv/static /srv/static

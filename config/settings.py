@@ -302,8 +302,13 @@ STATIC_ROOT = env.text("STATIC_ROOT", str(BASE_DIR / "static-collected"))
 MEDIA_ROOT = env.text("MEDIA_ROOT", str(BASE_DIR / "media"))
 _WHITENOISE = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 _PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Encrypted copies of people's data: never under an address, shared by web and workers.
+    "packages": {
+        "BACKEND": "requests.package.store.PrivateFolder",
+        "OPTIONS": {"location": env.text("PACKAGES_ROOT", str(BASE_DIR / "packages"))},
+    },
     "staticfiles": {"BACKEND": _WHITENOISE if PRODUCTION else _PLAIN},
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not PRODUCTION
