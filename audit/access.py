@@ -2,7 +2,7 @@
 
 This room owns the question; `accounts` supplies what stands behind `has_perm`: role and second
 factor. Sections let higher rooms put their pages onto the staff console and the privacy centre
-without being imported by them.
+without being imported by them. Scopes say what a key to the API may be allowed to do.
 """
 
 from __future__ import annotations
@@ -45,6 +45,18 @@ class Section:
     summary: Callable[[HttpRequest], str] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """One thing a key to the API may be allowed to do, `choices:read`.
+
+    text: what the key's holder can then do, in one sentence for the key's owner.
+    """
+
+    key: str
+    text: Any
+
+
+_scopes: dict[str, Scope] = {}
 _privacy_centre: dict[str, Section] = {}
 _staff_console: dict[str, Section] = {}
 
@@ -74,6 +86,18 @@ def staff_sections(request: HttpRequest) -> list[Section]:
     """What this member of staff may open, in order."""
     sections = sorted(_staff_console.values(), key=lambda s: (s.order, s.key))
     return [s for s in sections if request.user.has_perm(s.permission)]
+
+
+def add_scope(scope: Scope) -> None:
+    """Let keys to the API be made for this; a room does it in its `sections.py`."""
+    if scope.key in _scopes:
+        raise ValueError(f"two scopes are called {scope.key!r}")
+    _scopes[scope.key] = scope
+
+
+def scopes() -> dict[str, Scope]:
+    """Key → scope, for everything installed, in the order of keys."""
+    return {key: _scopes[key] for key in sorted(_scopes)}
 
 
 def staff_page(permission: str) -> Callable[[View[P]], View[P]]:
