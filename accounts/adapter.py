@@ -89,6 +89,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             return self.respond_user_inactive(request, user)
         return None
 
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Where a log-in ends that was not on the way to some page: staff begin at their console.
+
+        An address that was passed along (`next`) goes first, if it is one of this site.
+        """
+        if getattr(request.user, "is_staff_member", False):
+            return reverse("staff")
+        return str(super().get_login_redirect_url(request))
+
     def respond_user_inactive(self, request: HttpRequest, user: Any) -> HttpResponse:
         """The page for locked people."""
         return redirect("accounts:locked")

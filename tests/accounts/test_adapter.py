@@ -1,15 +1,18 @@
-"""Whom a rate limit counts, behind proxies and without."""
+"""Whom a rate limit counts, behind proxies and without; where a log-in ends."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts.adapter import NO_ADDRESS, AccountAdapter
 from policy.models import PolicyVersion
+from tests.factories.accounts import PASSWORD, TOTP_SECRET, member, staff_member
 
 
 def address(forwarded: str | None, *, peer: str = "192.0.2.9") -> str:
@@ -65,3 +68,32 @@ def test_limits_count_visitors_and_not_the_proxy(
         )
         answers.add(visitor.post(reverse("accounts:age"), birth_date).status_code)
     assert answers == statuses
+
+
+@pytest.mark.parametrize(
+    ("staff", "asked_for", "lands"),
+    [
+        (False, "", "/privacy/"),
+        (True, "", "/staff/"),
+        (True, "/privacy/choices/", "/privacy/choices/"),
+        (False, "/privacy/choices/", "/privacy/choices/"),
+        (True, "https://elsewhere.example.com/staff/", "/staff/"),
+        (True, "//elsewhere.example.com/staff/", "/staff/"),
+        (False, "//elsewhere.example.com/privacy/", "/privacy/"),
+    ],
+)
+def test_a_log_in_ends_at_the_page_asked_for_or_at_ones_own(
+    wecustomers: PolicyVersion, client: Client, staff: bool, asked_for: str, lands: str
+) -> None:
+    user = staff_member(totp=False) if staff else member()
+    given = {"login": user.email, "password": PASSWORD, "next": asked_for}
+    assert client.post(reverse("account_login"), given)["Location"] == lands
+
+
+def test_the_second_factor_keeps_where_a_log_in_ends(
+    wecustomers: PolicyVersion, client: Client
+) -> None:
+    reviewer = staff_member()
+    client.post(reverse("account_login"), {"login": reviewer.email, "password": PASSWORD})
+    code = format_hotp_value(hotp_value(TOTP_SECRET, int(time.time()) // 30))
+    assert client.post(reverse("mfa_authenticate"), {"code": code})["Location"] == "/staff/"
