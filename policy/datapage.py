@@ -31,6 +31,13 @@ class HoldingEntry:
     rules: tuple[RetentionRule, ...]
     ground: Ground | None
 
+    @property
+    def outlasts_rules(self) -> bool:
+        """Whether there are rows for which no period runs: every rule's clock may stand still."""
+        fields = self.holding.model_class._meta
+        columns = [fields.get_field(self.holding.clocks[rule.clock]) for rule in self.rules]
+        return bool(columns) and all(column.null for column in columns)
+
 
 def entries(document: Document) -> list[HoldingEntry]:
     """All holdings of this installation, in the order of their keys."""

@@ -241,6 +241,20 @@ def test_the_data_page_names_every_holding_and_field(
             assert len(re.findall(rf"(?<!\S){re.escape(category)}(?!\S)", part)) == count
 
 
+def test_the_data_page_tells_what_no_period_runs_for(
+    wecustomers: PolicyVersion, client: Client
+) -> None:
+    page = client.get(reverse("policy:data")).content.decode()
+    outlasting = {
+        holding.key
+        for holding in registry.holdings()
+        if "no such period runs" in page.split(f'id="{holding.key}"')[1].split("</section>")[0]
+    }
+    # An unconfirmed account ends by itself; every other one, and what is still open, does not.
+    assert {"accounts.account", "requests.request"} <= outlasting
+    assert outlasting & {"accounts.session", "consent.choice"} == set()
+
+
 def test_the_board_has_every_promise_in_its_state(
     wecustomers: PolicyVersion, client: Client
 ) -> None:
