@@ -103,8 +103,10 @@ def database(env: Env, *, as_owner: bool, process: str) -> dict[str, Any]:
     options |= {"connect_timeout": 5, "application_name": f"kept-{process}"}
     if process == "web" and url:
         size = int(env.number("DATABASE_POOL_SIZE", 8, least=1))
-        options["pool"] = {"min_size": 1, "max_size": size, "timeout": 5}
-        return parsed | {"CONN_MAX_AGE": 0}
+        # While the database is away nobody waits long, and the pool goes on trying: left alone it
+        # would double its pauses up to minutes. Broken connections are replaced unseen.
+        options["pool"] = {"min_size": 1, "max_size": size, "timeout": 3, "reconnect_timeout": 2}
+        return parsed | {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
     return parsed | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 
 

@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from config import health, hubs, wellknown
 
+handler500 = "config.away.broken"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", hubs.front, name="front"),
     path("privacy/", hubs.privacy, name="privacy"),
