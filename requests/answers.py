@@ -77,6 +77,7 @@ def _facts(request: Request, *, token: str, now: datetime) -> dict[str, Any]:
         "due_on": wording.day(request.due_at, document.zone),
         "undo_until": _undo_until(request, now=now, zone=document.zone),
         "status_url": links.address(token),
+        "package_url": links.package_address(request),
         "copies_notice": wording.copies_notice(),
         "answers": document.controller.answers,
     }

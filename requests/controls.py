@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from audit.control import Control, Finding, Sort, declare
@@ -18,6 +18,8 @@ from requests.models import Letter, Request
 
 # Every mail that confirms a deletion: asked for, approved, done.
 CONFIRMATIONS = ("deletion_received", "deletion_approved", "deletion_done")
+# An approval alone answers nobody who wants a copy (GDPR 15(3), 20): the answer is this letter.
+COPIES, COPY_READY = ("access", "portability"), "access_ready"
 # GDPR 12(3), for kinds the policy names no time for.
 MONTH, TWO_MONTHS = Period(1, "month"), Period(2, "month")
 
@@ -57,9 +59,14 @@ def deadlines(now: datetime) -> Finding:
     stored one nor `requests.rules`, which set it, is believed. An extension counts only if it was
     told inside the first period.
     """
-    requests = Request.objects.order_by().only(
-        "kind", "state", "policy_digest", "received_at", "due_at", "extended_at", "decided_at",
-        "closed_at",
+    told = Letter.objects.filter(request=OuterRef("pk"), template=COPY_READY).order_by("at")
+    requests = (
+        Request.objects.order_by()
+        .only(
+            "kind", "state", "policy_digest", "received_at", "due_at", "extended_at", "decision",
+            "decided_at", "closed_at",
+        )
+        .annotate(copy_told=Subquery(told.values("at")[:1]))
     )  # fmt: skip
     documents = {version.digest: version.document for version in current.versions()}
     late: list[object] = []
@@ -67,7 +74,7 @@ def deadlines(now: datetime) -> Finding:
     for request in requests.iterator(chunk_size=2000):
         checked += 1
         document = documents.get(request.policy_digest)
-        answered = request.decided_at or request.closed_at
+        answered = _answered(request, request.copy_told)
         if document is None:
             late.append(request.pk)
             continue
@@ -79,6 +86,13 @@ def deadlines(now: datetime) -> Finding:
         violations=late,
         slowest_days=round(slowest.total_seconds() / 86400, 1),
     )
+
+
+def _answered(request: Request, copy_told: datetime | None) -> datetime | None:
+    """When the person had an answer; None while there is none."""
+    if request.kind in COPIES and request.decision == "approved":
+        return request.closed_at if request.state == "expired" else copy_told
+    return request.decided_at or request.closed_at
 
 
 def _limit(request: Request, document: Document) -> datetime:
@@ -110,7 +124,8 @@ declare(
         sentence=_("Every request is answered inside its period, counted from its arrival."),
         how=_(
             "For each request we work the deadline out again, from the policy it came in under, "
-            "and compare it with the time of the answer, or with today."
+            "and compare it with the time of the answer, or with today. Whoever wanted a copy is "
+            "answered when it is ready, not when it is approved."
         ),
         sort=Sort.QUERY,
         check=deadlines,

@@ -19,7 +19,7 @@ UNDECIDED: Final = (S.RECEIVED, S.VERIFYING, S.IN_REVIEW)
 # What the desk can be narrowed to: its address, its words, its states.
 FILTERS: Final = {
     "open": (gettext_lazy("To decide"), UNDECIDED),
-    "erasing": (gettext_lazy("Approved, not yet done"), (S.APPROVED, S.IN_PROGRESS)),
+    "approved": (gettext_lazy("Approved, not yet done"), (S.APPROVED, S.IN_PROGRESS)),
     "closed": (
         gettext_lazy("Closed"),
         (S.COMPLETED, S.DENIED, S.WITHDRAWN, S.EXPIRED),

@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from datamap.holding import Erasing, Holding, Personal, Source
 from datamap.registry import declare
+from requests.files import delete_files
 
 declare(
     Holding(
@@ -101,5 +102,37 @@ declare(
         clocks={"written": "at"},
         erasing=Erasing.KEEP,
         ground="accountability",
+    ),
+    Holding(
+        key="requests.package",
+        model="requests.Package",
+        title=_("Copies of your data made for you"),
+        subject="subject",
+        personal=(
+            Personal("downloads", "user.behavior", source=Source.SITE),
+            Personal("last_downloaded_at", "user.behavior", source=Source.SITE),
+            Personal("sha256", "user.unique_id.pseudonymous", source=Source.SITE),
+            Personal("name", "user.authorization.credentials", source=Source.SITE, secret=True),
+            Personal("key", "user.authorization.credentials", source=Source.SITE, secret=True),
+        ),
+        other=(
+            "id",
+            "request",
+            "subject",
+            "state",
+            "ordered_at",
+            "claim",
+            "lease_until",
+            "attempts",
+            "error",
+            "rows",
+            "rows_total",
+            "step",
+            "size",
+            "ready_at",
+            "expires_at",
+        ),
+        clocks={"expired": "expires_at"},
+        outside=delete_files,
     ),
 )

@@ -3,24 +3,72 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import translation
 
-from audit.log import Actor, record
+from audit.log import Actor
 from consent import ledger
 from consent.ledger import Shown
 from datamap.models import Subject
 from policy import current
-from requests import answers, links, review, rules
+from requests import answers, fulfil, links, review, rules, trail
 from requests.models import OPEN, Request, RequestEvent
-
-POINT: Final = "deletion-request"
 
 
 class NoSuchPerson(Exception):
     """The person's data is erased already, so there is nobody to open a request for."""
+
+
+def open_request(
+    *,
+    subject: Subject,
+    kind: str,
+    actor: Actor,
+    now: datetime,
+    received_at: datetime | None = None,
+    shown: Shown | None = None,
+) -> tuple[Request, str]:
+    """Open a verified person's request of one of the kinds in `fulfil.handled()`.
+
+    The caller has made sure who asks (session and recent re-authentication). received_at: when it
+    arrived, if that was before `now`. shown: the words on the page, for the ledger.
+
+    Returns the request and the token of its status page. Asked twice, the open request comes back
+    with an empty token: there is never a second one. Raises `NoSuchPerson` once the person is
+    erased, `fulfil.NotHandled`, and what the kind itself objects (`copies.TooSoon`, `NoAccount`).
+    """
+    handling = fulfil.of(kind)
+    with transaction.atomic():
+        held = Subject.objects.select_for_update().get(pk=subject.pk)
+        if held.erased_at is not None:
+            raise NoSuchPerson
+        already = open_one(subject_id=held.pk, kind=kind)
+        if already is not None:
+            return already, ""
+        handling.check_may_ask(subject=held, now=now)
+        request = _store(subject=held, kind=kind, now=now, received_at=received_at or now)
+        point = current.fresh(now).document.collection_point(handling.point)
+        if shown is not None and point is not None:
+            ledger.submit(
+                subject_id=held.pk, point=point.key, fields=(), shown=shown, actor=actor, now=now
+            )
+        trail.prove(
+            request,
+            actor,
+            "requests.received",
+            now,
+            channel=str(request.channel),
+            due_at=request.due_at.isoformat(),
+            policy=request.policy_digest,
+        )
+        posted = answers.post(request=request, template=f"{handling.name}_received", now=now)
+        token = posted.token if posted else links.mint(request=request, now=now)
+        if request.approvals_needed == 0:
+            review.approve_by_rule(request_id=request.pk, now=now)
+            request.refresh_from_db()
+        return request, token
 
 
 def open_deletion(
@@ -31,57 +79,26 @@ def open_deletion(
     received_at: datetime | None = None,
     shown: Shown | None = None,
 ) -> tuple[Request, str]:
-    """Open a verified person's request to delete everything about them (GDPR 17).
-
-    The caller has made sure who asks (session and recent re-authentication). received_at: when it
-    arrived, if that was before `now`. shown: the words on the page, for the ledger.
-
-    Returns the request and the token of its status page. Asked twice, the open request comes back
-    with an empty token: there is never a second one. Raises `NoSuchPerson` once the person is
-    erased.
-    """
-    with transaction.atomic():
-        held = Subject.objects.select_for_update().get(pk=subject.pk)
-        if held.erased_at is not None:
-            raise NoSuchPerson
-        already = Request.objects.filter(
-            subject=held, kind=Request.Kind.DELETION, state__in=OPEN
-        ).first()
-        if already is not None:
-            return already, ""
-        request = _store(subject=held, now=now, received_at=received_at or now)
-        if shown is not None and current.fresh(now).document.collection_point(POINT) is not None:
-            ledger.submit(
-                subject_id=held.pk, point=POINT, fields=(), shown=shown, actor=actor, now=now
-            )
-        _note_received(request, actor=actor, now=now)
-        posted = answers.post(request=request, template="deletion_received", now=now)
-        token = posted.token if posted else links.mint(request=request, now=now)
-        if request.approvals_needed == 0:
-            review.approve_by_rule(request_id=request.pk, now=now)
-            request.refresh_from_db()
-        return request, token
-
-
-def _note_received(request: Request, *, actor: Actor, now: datetime) -> None:
-    record(
+    """Open a request to delete everything about the person (GDPR 17); as `open_request`."""
+    return open_request(
+        subject=subject,
+        kind=Request.Kind.DELETION,
         actor=actor,
-        verb="requests.received",
         now=now,
-        object=request,
-        subject_id=request.subject_id,
-        facts={
-            "kind": str(request.kind),
-            "channel": str(request.channel),
-            "due_at": request.due_at.isoformat(),
-            "policy": request.policy_digest,
-        },
+        received_at=received_at,
+        shown=shown,
     )
 
 
-def _store(*, subject: Subject, now: datetime, received_at: datetime) -> Request:
+def open_one(*, subject_id: UUID, kind: str) -> Request | None:
+    """The person's open request of this kind, or of one that is handled alike."""
+    kinds = fulfil.of(kind).kinds
+    return Request.objects.filter(subject_id=subject_id, kind__in=kinds, state__in=OPEN).first()
+
+
+def _store(*, subject: Subject, kind: str, now: datetime, received_at: datetime) -> Request:
     version = current.fresh(now)
-    document, kind = version.document, Request.Kind.DELETION
+    document = version.document
     request = Request.objects.create(
         subject=subject,
         kind=kind,

@@ -1,4 +1,4 @@
-"""Links to a status page: random tokens that only their holder knows, kept as digests."""
+"""Links in mails: to a status page, by random tokens kept as digests, and to the download page."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ def find(*, token: str, now: datetime) -> Request | None:
 def address(token: str) -> str:
     """The whole address of the status page, for a mail."""
     return settings.SITE_URL + reverse("requests:status", args=[token])
+
+
+def package_address(request: Request) -> str:
+    """The whole address of the download page. It holds no secret: it opens to the owner only."""
+    return settings.SITE_URL + reverse("requests:package", args=[request.reference])
 
 
 def digest(token: str) -> str:

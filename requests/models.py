@@ -1,4 +1,4 @@
-"""Tables of what people ask: the request, its steps, who approved it, links to its status."""
+"""Tables of what people ask: the request, its steps, who approved it, links, letters, packages."""
 
 from __future__ import annotations
 
@@ -178,8 +178,8 @@ class RequestEvent(models.Model):
         APPROVED = "approved", _("Approved")
         DENIED = "denied", _("Denied")
         WITHDRAWN = "withdrawn", _("You withdrew it")
-        STARTED = "started", _("Deleting began")
-        COMPLETED = "completed", _("Deleted and checked")
+        STARTED = "started", _("We began")
+        COMPLETED = "completed", _("Done")
         EXPIRED = "expired", _("Expired")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -261,3 +261,84 @@ class Letter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.template} {self.message_id}"
+
+
+class Package(models.Model):
+    """A copy of somebody's data, made for one request: ordered, built by a worker, downloaded.
+
+    The row comes first and the file second: `name` is stored before the file exists, so a file
+    that no row names belongs to nobody (`requests.orders.remove_orphans`).
+    claim, lease_until: which worker builds it, and until when nobody else may; after a failure,
+    until when it waits. attempts: builds that were begun.
+    rows, rows_total, step: how far the build is: rows written and expected, holding being written.
+    size, sha256: of the archive as it is downloaded, in bytes and hex. key: of the file, wrapped.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        BUILDING = "building", _("being made")
+        READY = "ready", _("ready")
+        FAILED = "failed", _("failed, tried again")
+        GONE = "gone", _("no longer there")
+
+    OPEN = (State.WAITING, State.BUILDING, State.FAILED)
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # Emptied when the request's own period ends: the package ends by a rule of its own.
+    request = models.ForeignKey(
+        Request, on_delete=models.SET_NULL, null=True, related_name="packages"
+    )
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="packages")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    ordered_at = models.DateTimeField()
+    claim = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=100, blank=True)
+    rows = models.BigIntegerField(default=0)
+    rows_total = models.BigIntegerField(default=0)
+    step = models.CharField(max_length=100, blank=True)
+    name = models.CharField(max_length=100, blank=True)
+    key = models.BinaryField(null=True)
+    size = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)
+    ready_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    downloads = models.PositiveIntegerField(default=0)
+    last_downloaded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request"],
+                condition=Q(state__in=["waiting", "building", "failed", "ready"]),
+                name="requests_package_one_per_request",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="building") | Q(claim__isnull=False, lease_until__isnull=False),
+                name="requests_package_building_is_claimed",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="ready")
+                | Q(
+                    name__gt="",
+                    key__isnull=False,
+                    sha256__gt="",
+                    ready_at__isnull=False,
+                    expires_at__gt=F("ready_at"),
+                ),
+                name="requests_package_ready_is_whole",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], name="requests_package_expiry"),
+            models.Index(fields=["name"], name="requests_package_name"),
+            models.Index(
+                fields=["ordered_at"],
+                condition=Q(state__in=["waiting", "building", "failed"]),
+                name="requests_package_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.state}"

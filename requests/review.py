@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -17,19 +16,14 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from audit.log import SYSTEM, Actor, record, staff
-from consent import ledger, mail
-from consent.models import Kind
+from audit.log import SYSTEM, Actor, staff
 from datamap.encryption import encrypt
 from datamap.models import Subject
-from policy import current
-from requests import answers, explain, rules, state
+from requests import answers, fulfil, rules, state, trail
+from requests.handling import TooLate as TooLate  # raised here, and part of what callers handle
 from requests.models import Approval, Request, RequestEvent
-from retention import erase
-from retention.models import Erasure
 
 LONGEST_REASON: Final = 4000
-REASON: Final = "request"  # of the erasure
 S = Request.State
 Step = RequestEvent.Step
 
@@ -50,20 +44,6 @@ class ReasonMissing(ValueError):
     """A denial and a delay are told with their reason (GDPR 12(3), 12(4))."""
 
 
-class TransferRefused(Exception):
-    """The person's consent to a transfer this site depends on was taken back, so the request can't
-    be: their data has no place to stay. `title` names the transfer.
-    """
-
-    def __init__(self, *, title: str) -> None:
-        self.title = title
-        super().__init__(f"no consent stands for the transfer {title!r}")
-
-
-class TooLate(Exception):
-    """Erasing has begun, or the extension comes after the first period."""
-
-
 def claim(*, request_id: UUID, reviewer: User, now: datetime) -> Request:
     """Take a request, so that others see somebody reads it.
 
@@ -78,8 +58,8 @@ def claim(*, request_id: UUID, reviewer: User, now: datetime) -> Request:
             raise AlreadyClaimed
         Request.objects.filter(pk=request.pk).update(claimed_by=reviewer.subject_id, claimed_at=now)
         if not request.events.filter(step=Step.CLAIMED).exists():
-            _tell(request, Step.CLAIMED, now)
-        _record(request, staff(reviewer.pk), "requests.claimed", now)
+            trail.tell(request, Step.CLAIMED, now)
+        trail.prove(request, staff(reviewer.pk), "requests.claimed", now)
         request.refresh_from_db()
         return request
 
@@ -90,13 +70,13 @@ def release(*, request_id: UUID, reviewer: User, now: datetime) -> Request:
         if request.claimed_by_id not in (None, reviewer.subject_id):
             raise AlreadyClaimed
         Request.objects.filter(pk=request.pk).update(claimed_by=None, claimed_at=None)
-        _record(request, staff(reviewer.pk), "requests.released", now)
+        trail.prove(request, staff(reviewer.pk), "requests.released", now)
         request.refresh_from_db()
         return request
 
 
 def approve(*, request_id: UUID, reviewer: User, now: datetime) -> Request:
-    """Give one approval; with the last one the policy asks for, the erasure is set off.
+    """Give one approval; with the last one the policy asks for, what was asked for is set off.
 
     Raises `OwnRequest`, `AlreadyApproved`, `state.WrongState`.
     """
@@ -111,12 +91,12 @@ def approve(*, request_id: UUID, reviewer: User, now: datetime) -> Request:
         if not new:
             raise AlreadyApproved
         given = request.approvals.count()
-        _record(request, staff(reviewer.pk), "requests.approval_given", now, given=given)
+        trail.prove(request, staff(reviewer.pk), "requests.approval_given", now, given=given)
         if given < request.approvals_needed:
-            _tell(request, Step.APPROVAL, now)
+            trail.tell(request, Step.APPROVAL, now)
             Request.objects.filter(pk=request.pk).update(claimed_by=None, claimed_at=None)
         else:
-            _set_off(request, actor=staff(reviewer.pk), now=now)
+            _yes(request, actor=staff(reviewer.pk), now=now)
         request.refresh_from_db()
         return request
 
@@ -126,7 +106,7 @@ def approve_by_rule(*, request_id: UUID, now: datetime) -> Request:
     with _held(request_id) as request:
         if request.approvals_needed != 0:
             raise ValueError(f"request {request.pk} needs {request.approvals_needed} approvals")
-        _set_off(request, actor=SYSTEM, now=now)
+        _yes(request, actor=SYSTEM, now=now)
         request.refresh_from_db()
         return request
 
@@ -147,12 +127,10 @@ def deny(*, request_id: UUID, reviewer: User, reason: str, now: datetime) -> Req
             closed_at=now,
             reason=encrypt(reason),
         )
-        _tell(request, Step.DENIED, now)
-        _record(request, staff(reviewer.pk), "requests.denied", now)
+        trail.tell(request, Step.DENIED, now)
+        trail.prove(request, staff(reviewer.pk), "requests.denied", now)
         request.refresh_from_db()
-        answers.post(
-            request=request, template="deletion_denied", now=now, context={"reason": reason}
-        )
+        _answer(request, "denied", now, reason=reason)
         return request
 
 
@@ -173,93 +151,59 @@ def extend(*, request_id: UUID, reviewer: User, reason: str, now: datetime) -> R
         Request.objects.filter(pk=request.pk).update(
             due_at=due_at, extended_at=now, extension_reason=encrypt(reason)
         )
-        _tell(request, Step.EXTENDED, now, until=due_at)
-        _record(request, staff(reviewer.pk), "requests.extended", now, due_at=due_at.isoformat())
-        request.refresh_from_db()
-        answers.post(
-            request=request, template="deletion_extended", now=now, context={"reason": reason}
+        trail.tell(request, Step.EXTENDED, now, until=due_at)
+        trail.prove(
+            request, staff(reviewer.pk), "requests.extended", now, due_at=due_at.isoformat()
         )
+        request.refresh_from_db()
+        _answer(request, "extended", now, reason=reason)
         return request
 
 
 def withdraw(*, request_id: UUID, actor: Actor, now: datetime) -> Request:
-    """The person takes the request back, until erasing begins.
+    """The person takes the request back, until carrying out begins.
 
-    Raises `TooLate` once it has begun, `state.WrongState` when the request is closed,
-    `TransferRefused` until the person agrees again to a transfer they had taken back (WC-13).
+    Raises `TooLate` once it has begun, `state.WrongState` when the request is closed, and what
+    the kind itself objects (`deletion.TransferRefused`).
     """
     with _held(request_id) as request:
+        handling = fulfil.of(request.kind)
         if request.state == S.IN_PROGRESS:
             raise TooLate
         if request.is_open:
-            _require_transfers(request, now)
-        # Moved before the erasure is cancelled: `fulfil` sets an approved request's erasure off
-        # again when somebody else cancels it.
+            handling.check_may_withdraw(request, now=now)
+        # Moved before anything is called off: an approved request's erasure is planned anew when
+        # somebody else cancels it.
         state.move(request_id=request.pk, to=S.WITHDRAWN, closed_at=now)
-        if request.erasure is not None:
-            _call_off(request.erasure, actor=actor, now=now)
-        if request.answer_id is not None:
-            mail.drop(message_id=request.answer_id, now=now)
-        _tell(request, Step.WITHDRAWN, now)
-        _record(request, actor, "requests.withdrawn", now)
+        handling.call_off(request, actor=actor, now=now)
+        trail.tell(request, Step.WITHDRAWN, now)
+        trail.prove(request, actor, "requests.withdrawn", now)
         request.refresh_from_db()
-        answers.post(request=request, template="deletion_withdrawn", now=now)
+        _answer(request, "withdrawn", now)
         return request
 
 
-def _require_transfers(request: Request, now: datetime) -> None:
-    standing = ledger.standing(request.subject_id)
-    for transfer in current.fresh(now).document.transfers:
-        chosen = standing.get((Kind.TRANSFER, transfer.key))
-        asked = transfer.mechanism == "explicit consent"
-        if asked and chosen is not None and not chosen.is_yes:
-            raise TransferRefused(title=transfer.title)
-
-
-def _call_off(erasure: Erasure, *, actor: Actor, now: datetime) -> None:
-    """Cancel what the approval set off. What another reason set off is not the person's to stop."""
-    if erasure.reason != REASON:
-        raise TooLate
-    try:
-        erase.cancel(erasure_id=erasure.pk, actor=actor, now=now)
-    except erase.AlreadyBegun:
-        raise TooLate from None
-
-
-def _set_off(request: Request, *, actor: Actor, now: datetime) -> None:
-    """Approved: plan the erasure after the undo window, and write both mails while we can."""
+def _yes(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Approved: note it, and let the kind set off what was asked for."""
     document = rules.version_of(request).document
     undo_until = rules.undo_until(document=document, kind=request.kind, decided_at=now)
-    erasure = erase.start(
-        subject_id=request.subject_id,
-        reason=REASON,
-        actor=actor,
-        now=now,
-        due_at=undo_until,
-    )
     state.move(
         request_id=request.pk,
         to=S.APPROVED,
         decision=Request.Decision.APPROVED,
         decided_at=now,
         undo_until=undo_until,
-        erasure=erasure,
     )
     request.refresh_from_db()
-    _tell(request, Step.APPROVED, now, until=undo_until)
-    _record(request, actor, "requests.approved", now, erasure=str(erasure.pk))
-    answers.post(request=request, template="deletion_approved", now=now)
-    kept = [asdict(each) for each in explain.outcome(document=document).kept]
-    answer = answers.post(
-        request=request,
-        template="deletion_done",
-        now=now,
-        context={"kept": kept},
-        held=True,
-        last=True,
-    )
-    if answer is not None:
-        Request.objects.filter(pk=request.pk).update(answer_id=answer.message_id)
+    facts = fulfil.of(request.kind).set_off(request, actor=actor, now=now)
+    trail.tell(request, Step.APPROVED, now, until=undo_until)
+    trail.prove(request, actor, "requests.approved", now, **facts)
+
+
+def _answer(request: Request, ending: str, now: datetime, **context: str) -> None:
+    """Post the kind's letter of this ending."""
+    name = fulfil.of(request.kind).name
+    answers.post(request=request, template=f"{name}_{ending}", now=now, context=context)
 
 
 @contextmanager
@@ -289,18 +233,3 @@ def _reason(text: str) -> str:
     if not text or len(text) > LONGEST_REASON or "\x00" in text:
         raise ReasonMissing
     return text
-
-
-def _tell(request: Request, step: str, now: datetime, *, until: datetime | None = None) -> None:
-    RequestEvent.objects.create(request=request, step=step, at=now, until=until)
-
-
-def _record(request: Request, actor: Actor, verb: str, now: datetime, **facts: str | int) -> None:
-    record(
-        actor=actor,
-        verb=verb,
-        now=now,
-        object=request,
-        subject_id=request.subject_id,
-        facts={"kind": str(request.kind), **facts},
-    )

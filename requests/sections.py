@@ -7,7 +7,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from audit.access import Section, add_to_privacy_centre, add_to_staff_console
+from audit.access import (
+    Scope,
+    Section,
+    add_scope,
+    add_to_privacy_centre,
+    add_to_staff_console,
+)
 from requests import desk
 
 
@@ -29,6 +35,15 @@ add_to_privacy_centre(
         text=gettext_lazy("Each kind of data, where it comes from, why we have it and until when."),
         url="requests:data",
         order=30,
+    )
+)
+add_to_privacy_centre(
+    Section(
+        key="copy",
+        title=gettext_lazy("Get a copy of everything"),
+        text=gettext_lazy("All your data in one package, to read and to take elsewhere."),
+        url="requests:copy",
+        order=35,
     )
 )
 add_to_privacy_centre(
@@ -62,3 +77,5 @@ add_to_staff_console(
         summary=waiting,
     )
 )
+add_scope(Scope(key="requests:read", text=gettext_lazy("See your requests and how far they are.")))
+add_scope(Scope(key="requests:write", text=gettext_lazy("Take your requests back.")))

@@ -17,10 +17,10 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import User
 from audit.access import note_access, personal, staff_page
 from requests import desk as queue
-from requests import progress, review, rules, state, wording
+from requests import fulfil, progress, review, rules, state, wording
 from requests.forms import ReasonForm
+from requests.handling import TooLate
 from requests.models import Request
-from retention import erase
 
 PER_PAGE = 25
 VIEW, REVIEW = "requests.view", "requests.review"
@@ -85,7 +85,7 @@ def release(request: HttpRequest, reference: str) -> HttpResponse:
 @staff_page(REVIEW)
 @require_POST
 def approve(request: HttpRequest, reference: str) -> HttpResponse:
-    """Approve; the last approval the policy asks for sets the erasure off."""
+    """Approve; the last approval the policy asks for sets off what was asked for."""
     now = timezone.now()
     return _act(
         request,
@@ -145,7 +145,7 @@ def _act(
         messages.info(request, _("You approved this already. The other approval is missing."))
     except review.AlreadyClaimed:
         messages.error(request, _("Somebody else has taken it."))
-    except review.TooLate:
+    except TooLate:
         messages.error(request, _("It is too late for that. Nothing has changed."))
     except state.WrongState as error:
         found = Request.State(error.found).label
@@ -188,6 +188,7 @@ def _facts(asked: Request, now: datetime) -> dict[str, object]:
     """What the case page says about the request, whoever looks."""
     document = rules.version_of(asked).document
     rule = rules.rule_for(document=document, kind=asked.kind)
+    handling = fulfil.of(asked.kind)
     undecided = asked.state == Request.State.IN_REVIEW
     return {
         "asked": asked,
@@ -195,18 +196,12 @@ def _facts(asked: Request, now: datetime) -> dict[str, object]:
         "due_at": wording.moment(asked.due_at, document.zone),
         "line": queue.line(request=asked, now=now),
         "progress": progress.of(request=asked, now=now),
-        "preview": _preview(asked) if undecided else [],
-        "grounds": {ground.key: ground.title for ground in document.grounds},
+        **(handling.for_reviewer(asked, now=now) if undecided else {}),
+        "case_part": f"requests/{handling.name}/case.html",
         "undecided": undecided,
         "may_extend": undecided and rule.extension and not asked.extended_at and now < asked.due_at,
         "extension": rule.extension,
     }
-
-
-def _preview(asked: Request) -> list[erase.StepPreview]:
-    """What approving would do, without the kinds of data there is nothing of."""
-    steps = erase.preview(subject_id=asked.subject_id)
-    return [step for step in steps if step.rows or step.kept]
 
 
 def _find(reference: str) -> Request:

@@ -17,9 +17,9 @@ S = Request.State
 MOVES: Final[dict[str, frozenset[str]]] = {
     S.RECEIVED: frozenset({S.VERIFYING, S.IN_REVIEW, S.WITHDRAWN, S.EXPIRED, S.COMPLETED}),
     S.VERIFYING: frozenset({S.IN_REVIEW, S.WITHDRAWN, S.EXPIRED, S.COMPLETED}),
-    S.IN_REVIEW: frozenset({S.APPROVED, S.DENIED, S.WITHDRAWN, S.COMPLETED}),
-    S.APPROVED: frozenset({S.IN_PROGRESS, S.WITHDRAWN, S.COMPLETED}),
-    S.IN_PROGRESS: frozenset({S.COMPLETED}),
+    S.IN_REVIEW: frozenset({S.APPROVED, S.DENIED, S.WITHDRAWN, S.EXPIRED, S.COMPLETED}),
+    S.APPROVED: frozenset({S.IN_PROGRESS, S.WITHDRAWN, S.EXPIRED, S.COMPLETED}),
+    S.IN_PROGRESS: frozenset({S.EXPIRED, S.COMPLETED}),
     S.COMPLETED: frozenset(),
     S.DENIED: frozenset(),
     S.WITHDRAWN: frozenset(),

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from requests import staff_views, views
+from requests import copy_views, staff_views, views
 
 
 class Reference:
@@ -29,12 +29,14 @@ register_converter(Token, "statustoken")
 app_name = "requests"
 urlpatterns = [
     path("privacy/data/", views.data, name="data"),
+    path("privacy/data/copy/", copy_views.copy, name="copy"),
     path("privacy/delete/", views.delete, name="delete"),
     path("privacy/requests/", views.own_list, name="list"),
     path("privacy/requests/<reference:reference>/", views.own, name="own"),
     path(
         "privacy/requests/<reference:reference>/withdraw/", views.own_withdraw, name="own_withdraw"
     ),
+    path("privacy/requests/<reference:reference>/package/", copy_views.package, name="package"),
     path("requests/<statustoken:token>/", views.status, name="status"),
     path("requests/<statustoken:token>/withdraw/", views.status_withdraw, name="status_withdraw"),
     path("staff/requests/", staff_views.desk, name="desk"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import cast
+from urllib.parse import quote
 
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
@@ -22,7 +23,9 @@ from audit.log import person
 from consent.ledger import Shown
 from policy import current
 from requests import explain, intake, links, progress, review, rules, state, wording
-from requests.models import OPEN, Request
+from requests.deletion import Deletion, TransferRefused
+from requests.handling import TooLate
+from requests.models import Request
 
 
 @personal
@@ -49,7 +52,7 @@ def delete(request: HttpRequest) -> HttpResponseBase:
     """What deleting means, and asking for it: after a fresh proof that it is them (CCPA, WC-7)."""
     now, user = timezone.now(), _user(request)
     document = current.document(now)
-    point = document.collection_point(intake.POINT)
+    point = document.collection_point(Deletion.point)
     words = [wording.copies_notice(), point.notice if point else ""]
     if request.method == "POST":
         shown = Shown(
@@ -90,7 +93,7 @@ def own_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def own(request: HttpRequest, reference: str) -> HttpResponse:
     """One of the person's requests, step by step."""
-    asked = _own(request, reference)
+    asked = own_request(request, reference)
     return _progress(request, asked, reverse("requests:own_withdraw", args=[reference]))
 
 
@@ -99,7 +102,7 @@ def own(request: HttpRequest, reference: str) -> HttpResponse:
 @require_POST
 def own_withdraw(request: HttpRequest, reference: str) -> HttpResponse:
     """Take a request back."""
-    _withdraw(request, _own(request, reference))
+    _withdraw(request, own_request(request, reference))
     return redirect("requests:own", reference)
 
 
@@ -126,9 +129,9 @@ def _progress(request: HttpRequest, asked: Request, withdraw_url: str) -> HttpRe
         return HttpResponse(status=204)
     context = {
         "progress": shown,
+        **shown.details,
         "withdraw_url": withdraw_url,
-        "poll_url": f"{request.path}?seen={shown.version}",
-        "copies_notice": wording.copies_notice(),
+        "poll_url": f"{request.path}?seen={quote(shown.version)}",
         "nav_current": "privacy",
     }
     return render(request, "requests/status.html", context)
@@ -137,9 +140,9 @@ def _progress(request: HttpRequest, asked: Request, withdraw_url: str) -> HttpRe
 def _withdraw(request: HttpRequest, asked: Request) -> None:
     try:
         review.withdraw(request_id=asked.pk, actor=person(asked.subject_id), now=timezone.now())
-    except (review.TooLate, state.WrongState):
+    except (TooLate, state.WrongState):
         messages.error(request, _("This can't be withdrawn any more. Nothing has changed."))
-    except review.TransferRefused as refused:
+    except TransferRefused as refused:
         told = _(
             "You took back your consent to “%(title)s”, and without it we can't keep your data. "
             "Agree to it again on the page of your choices; then take this request back."
@@ -147,7 +150,7 @@ def _withdraw(request: HttpRequest, asked: Request) -> None:
         messages.error(request, told % {"title": refused.title})
 
 
-def _own(request: HttpRequest, reference: str) -> Request:
+def own_request(request: HttpRequest, reference: str) -> Request:
     """The signed-in person's request of this name; others' do not exist for them."""
     return get_object_or_404(
         Request.objects.select_related("subject", "erasure"),
@@ -178,7 +181,5 @@ def _what_deleting_means(user: User, now: datetime) -> dict[str, object]:
             rules.due_at(document=document, kind=Request.Kind.DELETION, received_at=now),
             document.zone,
         ),
-        "already": Request.objects.filter(
-            subject_id=user.subject_id, kind=Request.Kind.DELETION, state__in=OPEN
-        ).first(),
+        "already": intake.open_one(subject_id=user.subject_id, kind=Request.Kind.DELETION),
     }

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from accounts.models import User
 from audit.log import person
-from requests import intake, review
-from requests.models import Request
+from requests import intake, orders, review
+from requests.models import Package, Request
 from retention import erase, worker
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -35,6 +35,32 @@ def erased(user: User, reviewer: User, *, now: datetime = NOW) -> Request:
     worker.work(now=request.undo_until)
     request.refresh_from_db()
     return request
+
+
+def copy_asked(user: User, *, now: datetime = NOW, kind: str = Request.Kind.ACCESS) -> Request:
+    """The person's open request for a copy."""
+    return copy_asked_with_link(user, now=now, kind=kind)[0]
+
+
+def copy_asked_with_link(
+    user: User, *, now: datetime = NOW, kind: str = Request.Kind.ACCESS
+) -> tuple[Request, str]:
+    """The same with the token of its status page."""
+    return intake.open_request(
+        subject=user.subject, kind=kind, actor=person(user.subject_id), now=now
+    )
+
+
+def copy_approved(user: User, reviewer: User, *, now: datetime = NOW) -> Request:
+    """A request for a copy that a reviewer approved; nobody has made it yet."""
+    return review.approve(request_id=copy_asked(user, now=now).pk, reviewer=reviewer, now=now)
+
+
+def copy_made(user: User, reviewer: User, *, now: datetime = NOW) -> Package:
+    """A copy that waits to be downloaded."""
+    request = copy_approved(user, reviewer, now=now)
+    orders.work(now=now)
+    return Package.objects.select_related("request").get(request=request)
 
 
 def preview_rows(user: User) -> dict[str, int]:

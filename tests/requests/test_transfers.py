@@ -13,7 +13,7 @@ from consent.ledger import Shown
 from consent.models import Choice, Message
 from datamap.models import Subject
 from policy.models import PolicyVersion
-from requests import links, review
+from requests import deletion, links, review
 from requests.models import Request
 from tests.factories.accounts import member, staff_member
 from tests.factories.requests import NOW, approved
@@ -95,7 +95,7 @@ def test_request_stays_until_the_transfer_is_agreed_to_again(wecustomers: Policy
     user = member()
     take_back(user.subject)
     request = Request.objects.get()
-    with pytest.raises(review.TransferRefused, match="no consent stands") as refused:
+    with pytest.raises(deletion.TransferRefused, match="no consent stands") as refused:
         review.withdraw(request_id=request.pk, actor=person(user.subject_id), now=NOW)
     assert refused.value.title == wecustomers.document.transfers[0].title
     request.refresh_from_db()
@@ -112,7 +112,7 @@ def test_undoing_an_approved_request_needs_the_transfer_too(wecustomers: PolicyV
     user = member()
     request = approved(user, staff_member())
     take_back(user.subject)
-    with pytest.raises(review.TransferRefused):
+    with pytest.raises(deletion.TransferRefused):
         review.withdraw(request_id=request.pk, actor=person(user.subject_id), now=NOW)
     request.refresh_from_db()
     assert (request.state, request.erasure is not None) == ("approved", True)

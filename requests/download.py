@@ -1,0 +1,104 @@
+"""A package is handed out: to its owner, as a stream, counted; decrypted on the way and never
+before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+
+from audit.log import Actor
+from datamap.encryption import Unreadable
+from requests import rules, trail
+from requests.copies import is_ready, package_of
+from requests.models import Package, Request
+from requests.package import store, vault
+
+log = structlog.get_logger(__name__)
+
+
+class NotThere(Exception):
+    """There is no package to download: not made yet, expired, erased, or lost."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """An open package: the name it is saved under, its size in bytes, its bytes."""
+
+    filename: str
+    size: int
+    content: Iterator[bytes]
+
+
+def hand_out(*, request: Request, actor: Actor, now: datetime) -> Download:
+    """Open the package of this request and count the download before its first byte leaves.
+
+    The caller has made sure that it is the owner who asks. Raises `NotThere`.
+    """
+    package = package_of(request)
+    if package is None or not is_ready(package, now):
+        raise NotThere
+    file = _open(package)
+    content = vault.read(file, _key(package))
+    try:
+        first = next(content)
+    except (vault.Altered, StopIteration):
+        file.close()
+        _lose(package, why="altered")
+        raise NotThere from None
+    with transaction.atomic():
+        there = Package.objects.filter(pk=package.pk, state=Package.State.READY, expires_at__gt=now)
+        if not there.update(downloads=F("downloads") + 1, last_downloaded_at=now):
+            file.close()
+            raise NotThere
+        trail.prove(request, actor, "requests.package-downloaded", now, package=str(package.pk))
+    site = rules.version_of(request).document.site.key
+    return Download(
+        filename=f"{site}-{request.name}.zip",
+        size=package.size,
+        content=_stream(package, file, first, content),
+    )
+
+
+def _open(package: Package) -> IO[bytes]:
+    try:
+        return store.read(package.name)
+    except FileNotFoundError:
+        _lose(package, why="missing")
+        raise NotThere from None
+
+
+def _key(package: Package) -> bytes:
+    try:
+        return vault.unwrap(bytes(package.key or b""))
+    except Unreadable:
+        _lose(package, why="no key")
+        raise NotThere from None
+
+
+def _stream(
+    package: Package, file: IO[bytes], first: bytes, rest: Iterator[bytes]
+) -> Iterator[bytes]:
+    """The bytes; breaks off where the file was altered, so that the browser sees a failure."""
+    try:
+        yield first
+        yield from rest
+    except vault.Altered:
+        _lose(package, why="altered")
+        raise
+    finally:
+        file.close()
+
+
+def _lose(package: Package, *, why: str) -> None:
+    """The stored file is no good: say so, to people and in the log, and let them ask again."""
+    log.error("package unreadable", package=str(package.pk), why=why)
+    Package.objects.filter(pk=package.pk, state=Package.State.READY).update(
+        state=Package.State.GONE
+    )

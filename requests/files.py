@@ -1,0 +1,52 @@
+"""The files of packages end with their rows, and files that no row names end, too.
+
+A package's row names its file before the file is made. So the order of two questions decides what
+is an orphan: first which files there are, then which of their names have a row. A file without
+one lost it (a worker died between file and row, or the person was erased meanwhile).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import structlog
+
+from requests.models import Package
+from requests.package import store
+
+log = structlog.get_logger(__name__)
+CHUNK: Final = 1000
+# As `store.new_name` makes them: what else lies in that folder is not ours to delete.
+OURS: Final = re.compile(r"[0-9a-f]{32}\.kept")
+
+
+def delete_files(ids: list[Any]) -> None:
+    """Delete what lies outside these rows of `requests.package`, just before they go."""
+    names = Package.objects.filter(pk__in=ids).exclude(name="").values_list("name", flat=True)
+    for name in names:
+        store.remove(name)
+
+
+def remove_orphans() -> int:
+    """Remove stored files that no package names; returns how many."""
+    removed = 0
+    stored = _stored()
+    for start in range(0, len(stored), CHUNK):
+        names = stored[start : start + CHUNK]
+        known = set(Package.objects.filter(name__in=names).values_list("name", flat=True))
+        for name in names:
+            if name not in known:
+                store.remove(name)
+                removed += 1
+    if removed:
+        log.warning("packages.orphans_removed", files=removed)
+    return removed
+
+
+def _stored() -> list[str]:
+    try:
+        _folders, names = store.packages().listdir("")
+    except FileNotFoundError:
+        return []  # no package was ever made here
+    return [name for name in names if OURS.fullmatch(name)]
