@@ -177,6 +177,11 @@ CELERY_DB_REUSE_MAX = 1000
 CELERY_TIMEZONE = "UTC"
 # Intervals of the schedule are divided by this: 1 in production, more where a demo is to feel live.
 KEPT_TICK_SPEED = env.number("KEPT_TICK_SPEED", 6 if DEVELOPMENT else 1, least=0.01)
+# A rule that would take more of a table in a day waits for an administrator (retention.brake).
+KEPT_SWEEP_BRAKE_SHARE = env.number("KEPT_SWEEP_BRAKE_SHARE", 0.2)
+KEPT_SWEEP_BRAKE_FLOOR = int(env.number("KEPT_SWEEP_BRAKE_FLOOR", 1000))
+# How many workers one sweep may occupy at the same time.
+KEPT_SWEEP_WORKERS = int(env.number("KEPT_SWEEP_WORKERS", 2, least=1))
 
 # --- people -------------------------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ declare(
             "contest_until",
             "erase_by",
             "told_at",
+            "late_told_at",
             "contested_at",
             "decided_at",
             "decided_by",
@@ -83,9 +84,11 @@ declare(
 )
 declare_impersonal("retention.ErasureStep", "id", "erasure", "holding", "position", "rows", "done")
 declare_impersonal("retention.Tick", "name", "due_at", "lease_until", "claim", "done_at")
+# These end by themselves, with the history of sweeps (`retention.history.end_old`).
 declare_impersonal(
     "retention.SweepRun",
     "id",
+    "reference",
     "state",
     "dry_run",
     "only",
@@ -97,6 +100,7 @@ declare_impersonal(
     "retention.SweepStep",
     "id",
     "run",
+    "dry_run",
     "holding",
     "clock",
     "action",
@@ -104,6 +108,12 @@ declare_impersonal(
     "policy_digest",
     "since",
     "until",
+    "judged_at",
+    "due_rows",
+    "table_rows",
+    "braked",
+    "brake",
+    "workers",
     "rows",
     "with_them",
     "chunks",
@@ -111,4 +121,37 @@ declare_impersonal(
     "oldest",
     "error",
     "finished_at",
+)
+declare_impersonal(
+    "retention.SweepShift",
+    "id",
+    "run",
+    "step",
+    "joined_at",
+    "lease_until",
+    "left_at",
+    "rows",
+)
+declare_impersonal("retention.DayTaken", "id", "table", "day", "taken", "gone", "allowed")
+declare_impersonal(
+    "retention.Brake",
+    "id",
+    "reference",
+    "state",
+    "holding",
+    "clock",
+    "action",
+    "digest",
+    "rows",
+    "table_rows",
+    "oldest",
+    "braked_at",
+    "told_at",
+    "decided_at",
+    "decided_by",
+    "reason",
+    "allowance",
+    "taken",
+    "released_until",
+    "closed_at",
 )

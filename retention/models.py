@@ -1,4 +1,4 @@
-"""Tables of how data ends: ticks, sweeps, erasures with their steps, tombstones, child cases."""
+"""Tables of how data ends: ticks, sweeps and their brakes, erasures, tombstones, child cases."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.models import AuditEntry
 from datamap.models import Subject, new_id
+from retention.sweep_tables import Brake, DayTaken, SweepRun, SweepShift, SweepStep
+
+__all__ = [
+    "Brake",
+    "ChildCase",
+    "DayTaken",
+    "Erasure",
+    "ErasureStep",
+    "SweepRun",
+    "SweepShift",
+    "SweepStep",
+    "Tick",
+    "Tombstone",
+]
 
 
 class Tick(models.Model):
@@ -24,70 +38,6 @@ class Tick(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class SweepRun(models.Model):
-    """One pass over the rules of the policy; several may run at the same time."""
-
-    class State(models.TextChoices):
-        RUNNING = "running", _("running")
-        PAUSED = "paused", _("out of time, goes on")
-        DONE = "done", _("done")
-        FAILED = "failed", _("done with errors")
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
-    dry_run = models.BooleanField(default=False)
-    only = models.CharField(max_length=100, blank=True, help_text=_("One holding, or all."))
-    policy_digest = models.CharField(max_length=64)
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True)
-
-    class Meta:
-        indexes = [models.Index(fields=["-started_at"], name="retention_run_latest")]
-
-    def __str__(self) -> str:
-        return f"{self.started_at:%Y-%m-%d %H:%M} {self.state}"
-
-
-class SweepStep(models.Model):
-    """What one run did for one rule. Counts grow in the transactions of the chunks themselves.
-
-    since, until: the clock values that are due, both included; `since` null means from the start.
-    rows: rows of the holding treated, or in a dry run, that would be.
-    with_them: rows of other tables that went with them.
-    oldest: earliest clock value found, from which the lag is told.
-    longest_ms: longest transaction, in milliseconds.
-    error: why nothing was done, in words, or the class of an exception; never its text.
-    """
-
-    run = models.ForeignKey(SweepRun, on_delete=models.CASCADE, related_name="steps")
-    holding = models.CharField(max_length=100)
-    clock = models.CharField(max_length=60)
-    action = models.CharField(max_length=10)
-    rule_digest = models.CharField(max_length=64)
-    policy_digest = models.CharField(max_length=64)
-    since = models.DateTimeField(null=True)
-    until = models.DateTimeField()
-    rows = models.BigIntegerField(default=0)
-    with_them = models.BigIntegerField(default=0)
-    chunks = models.PositiveIntegerField(default=0)
-    longest_ms = models.PositiveIntegerField(default=0)
-    oldest = models.DateTimeField(null=True)
-    error = models.CharField(max_length=300, blank=True)
-    finished_at = models.DateTimeField(null=True)
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["run", "holding", "clock", "action", "until"],
-                name="retention_step_once_per_run",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.holding} {self.clock}: {self.rows}"
 
 
 class Erasure(models.Model):
@@ -201,6 +151,7 @@ class ChildCase(models.Model):
     contest_until: until then the person can say that it is a mistake.
     erase_by: when everything must be gone, unless the case is released.
     told_at: when the person was written to. statement: what they wrote, encrypted.
+    late_told_at: when staff were written to because a contested case was past `erase_by`.
     restricted_before: a restriction from before the case, which a release leaves standing.
     """
 
@@ -231,6 +182,7 @@ class ChildCase(models.Model):
         max_length=64, null=True, unique=True, editable=False
     )
     told_at = models.DateTimeField(null=True)
+    late_told_at = models.DateTimeField(null=True)
     statement = models.BinaryField(null=True)
     contested_at = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)

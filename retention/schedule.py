@@ -1,41 +1,67 @@
-"""The daily sweep: due by a row in Postgres, whoever ticks and however often."""
+"""The daily sweep: due by a row in Postgres, whoever ticks and however often.
+
+A tick looks at what stands there: an open run that lacks workers is joined, whoever opened it and
+whoever died over it; a day whose sweep is due gets its run. Opening the run moves the due time on
+in the same transaction, so a tick that comes twice finds nothing to do, and one that is lost is
+made up for by the next.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Q
+
+from datamap.dispatch import send_on_commit
+from policy import current
 from policy.current import NoPolicy
-from retention import ticks
+from retention import runs, ticks
 from retention.models import SweepRun, Tick
-from retention.sweep import sweep
+from retention.sweep import join
 
 NAME = "retention.sweep"
 INTERVAL = timedelta(days=1)
-BUDGET = timedelta(minutes=4)  # of one task; below the broker's visibility time-out
-LEASE = timedelta(minutes=10)
+# Of one task, which then queues again behind whatever else waits: a sweep of hours must not keep
+# mail and erasures from the workers.
+BUDGET = timedelta(seconds=20)
 
 
 def sweep_if_due(*, now: datetime, budget: timedelta = BUDGET) -> SweepRun | None:
-    """Sweep if that is due and nobody does it; None otherwise.
-
-    A sweep out of time leaves the job due, so the next tick goes on. A worker that dies leaves
-    its lease to run out.
-    """
-    token = ticks.claim(name=NAME, now=now, lease=LEASE)
-    if token is None:
-        return None
+    """Work at the sweep that is open or due, for about `budget`; None when there is none for us."""
     try:
-        run = sweep(now=now, budget=budget)
+        run = _waiting(now=now)
     except NoPolicy:
-        ticks.give_back(name=NAME, token=token)
         return None
+    if run is None:
+        return None
+    run = join(run_id=run.pk, now=now, budget=budget)
     if run.state == SweepRun.State.PAUSED:
-        ticks.give_back(name=NAME, token=token)
-    else:
-        ticks.finish(name=NAME, token=token, now=now, next_due=now + INTERVAL)
+        send_on_commit(current_app.tasks[NAME])
     return run
 
 
 def next_due() -> datetime | None:
     """When the next sweep is due; None when none ever ran."""
     return Tick.objects.filter(name=NAME).values_list("due_at", flat=True).first()
+
+
+def _waiting(*, now: datetime) -> SweepRun | None:
+    """The oldest open run that lacks workers, or the day's new one if that is due."""
+    version = current.fresh(now)
+    busy = Count("shifts", filter=Q(shifts__left_at=None, shifts__lease_until__gt=now))
+    opened = list(SweepRun.objects.filter(state__in=SweepRun.OPEN).annotate(busy=busy))
+    for run in sorted(opened, key=lambda r: r.started_at):
+        if run.busy >= (1 if run.dry_run else settings.KEPT_SWEEP_WORKERS):
+            continue
+        if runs.outdated(run, version=version, now=now):
+            return runs.begin(now=now, only=run.only)
+        return run
+    if any(not run.dry_run and run.only == "" for run in opened):
+        return None
+    with transaction.atomic():
+        if not ticks.take(name=NAME, now=now, interval=INTERVAL):
+            return None
+        return runs.begin(now=now)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from retention import children, erase, schedule
 
 SCHEDULE = {
-    "retention.sweep": timedelta(minutes=5),
+    "retention.sweep": timedelta(seconds=30),
     "retention.erase": timedelta(seconds=30),
     "retention.children": timedelta(seconds=60),
 }
@@ -18,7 +18,7 @@ SCHEDULE = {
 
 @shared_task(name="retention.sweep")
 def sweep_tick() -> None:
-    """Sweep if the day's sweep is due."""
+    """Work at the open sweep, or at the one that is due."""
     schedule.sweep_if_due(now=timezone.now())
 
 

@@ -30,6 +30,20 @@ def finish(*, name: str, token: uuid.UUID, now: datetime, next_due: datetime) ->
     )
 
 
+def take(*, name: str, now: datetime, interval: timedelta) -> bool:
+    """Whether the job is due, and if so, due again only in an interval: for jobs that from then on
+    are rows of their own. In the caller's transaction; of several callers one gets it.
+    """
+    Tick.objects.bulk_create([Tick(name=name, due_at=now)], ignore_conflicts=True)
+    due = Tick.objects.filter(name=name, due_at__lte=now)
+    return bool(due.update(due_at=now + interval, done_at=now))
+
+
+def hurry(*, name: str, now: datetime) -> None:
+    """Make the job due at once."""
+    Tick.objects.filter(name=name, due_at__gt=now).update(due_at=now)
+
+
 def give_back(*, name: str, token: uuid.UUID) -> bool:
     """Leave the job due, for whoever comes next."""
     return bool(Tick.objects.filter(name=name, claim=token).update(claim=None, lease_until=None))

@@ -41,7 +41,7 @@ def refused(model: type[Model], manners: Manners | None = None) -> str:
 
 
 def test_cascading_tables_follow() -> None:
-    assert tables(dependents(SweepRun)) == ["retention.SweepStep"]
+    assert tables(dependents(SweepRun)) == ["retention.SweepShift", "retention.SweepStep"]
     assert tables(dependents(EmailAddress)) == ["account.EmailConfirmation"]
 
 

@@ -14,8 +14,8 @@ from accounts.models import AgeVerdict, Session, User
 from audit.log import SYSTEM
 from audit.models import AuditEntry
 from datamap.models import Subject
-from retention import erase, steps, sweep, worker
-from retention.models import Erasure, SweepStep, Tombstone
+from retention import erase, steps, stint, sweep, worker
+from retention.models import Erasure, SweepRun, SweepShift, SweepStep, Tombstone
 from tests.factories.retention import NOW, make_person, make_sessions, make_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,12 +79,16 @@ def test_sweep_killed_with_an_open_transaction_counts_each_row_once(
     make_sessions(None, count=10, expire=NOW - timedelta(days=2))
     chunks = sweep.Chunks(first=2, largest=2)
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "record", killing(sweep.record, at=3))  # type: ignore[attr-defined]
+        patch.setattr(stint, "record", killing(stint.record, at=3))  # type: ignore[attr-defined]
         in_a_process_that_dies(lambda: sweep.sweep(now=NOW, chunks=chunks))
     assert Session.objects.count() == 6
-    sweep.sweep(now=NOW, chunks=chunks)
+    assert (SweepRun.objects.get().state, SweepStep.objects.get().rows) == ("running", 4)
+    # Whoever comes next goes on with the same run and ends it.
+    run = sweep.sweep(now=NOW + timedelta(seconds=5), chunks=chunks)
     assert Session.objects.count() == 0
-    assert sorted(SweepStep.objects.values_list("rows", flat=True)) == [4, 6]
+    assert (run.pk, run.state) == (SweepRun.objects.get().pk, "done")
+    assert SweepStep.objects.get().rows == 10
+    assert sorted(SweepShift.objects.values_list("rows", flat=True)) == [4, 6]
     swept = AuditEntry.objects.filter(verb="retention.swept")
     assert sum(entry.facts["rows"] for entry in swept) == 10
 

@@ -16,8 +16,8 @@ from audit.models import AuditEntry
 from datamap.registry import UnknownHolding
 from policy.current import NoPolicy
 from policy.models import PolicyVersion
-from retention import sweep as sweeping
-from retention.models import Erasure, SweepRun, SweepStep
+from retention import stint
+from retention.models import Erasure, SweepRun, SweepShift, SweepStep
 from retention.sweep import Chunks, sweep
 from tests.factories.retention import (
     NOW,
@@ -155,14 +155,15 @@ def test_killed_sweep_has_counted_what_is_gone(
             raise Killed
         return real(**kwargs)
 
-    monkeypatch.setattr(sweeping, "record", dies)
+    monkeypatch.setattr(stint, "record", dies)
     with pytest.raises(Killed):
         sweep(now=NOW, chunks=Chunks(first=2, largest=2))
     assert Session.objects.count() == 6
     assert SweepStep.objects.get().rows == 4
     assert _swept() == 4
-    monkeypatch.setattr(sweeping, "record", real)
-    assert _rows(sweep(now=NOW, chunks=Chunks(first=2, largest=2))) == 6
+    monkeypatch.setattr(stint, "record", real)
+    assert _rows(sweep(now=NOW, chunks=Chunks(first=2, largest=2))) == 10
+    assert SweepRun.objects.get().state == SweepRun.State.DONE
     assert Session.objects.count() == 0
     assert _swept() == 10
 
@@ -199,7 +200,9 @@ def test_sweep_touches_no_other_rows(day_rule: PolicyVersion) -> None:
     assert {t for t in before if before[t] != after[t]} == {
         "audit_auditentry",
         "audit_unsealed",
+        "retention_daytaken",
         "retention_sweeprun",
+        "retention_sweepshift",
         "retention_sweepstep",
     }
 
@@ -260,11 +263,10 @@ def test_two_workers_share_the_rows_and_count_each_once() -> None:
             connections.close_all()
 
     _in_threads(work, work)
-    # A row that was locked when another worker passed it is left to the next sweep.
-    runs.append(sweep(now=NOW))
     assert Session.objects.count() == 0
-    assert sum(map(_rows, runs)) == 400
-    assert _swept() == 400
+    assert {run.pk for run in runs} == {SweepRun.objects.get().pk}
+    assert _rows(runs[0]) == _swept() == 400
+    assert sum(shift.rows for shift in SweepShift.objects.all()) == 400
 
 
 @pytest.mark.django_db(transaction=True)
