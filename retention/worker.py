@@ -225,14 +225,15 @@ def _again(which: Q, *, error: str, now: datetime) -> None:
     with transaction.atomic():
         for erasure in Erasure.objects.select_for_update().filter(which):
             attempts = erasure.attempts + 1
-            # The first further round comes at once, then after 1, 2, 4 … minutes.
-            wait = timedelta(minutes=2**attempts // 4)
+            # A database that was away, or mail that ended meanwhile, is no lasting trouble: three
+            # further rounds come at once, the next ones after 1, 2, 4 … minutes.
+            wait = timedelta(minutes=2**attempts // 16)
             Erasure.objects.filter(pk=erasure.pk).update(
                 state=Erasure.State.RUNNING,
                 attempts=F("attempts") + 1,
                 error=error,
                 claim=None,
-                lease_until=now + min(wait, LONGEST_WAIT) if attempts > 1 else None,
+                lease_until=now + min(wait, LONGEST_WAIT) if wait else None,
             )
             if attempts >= ALARM_AFTER:
                 log.error("erasure stuck", erasure=str(erasure.pk), attempts=attempts, error=error)
