@@ -28,6 +28,7 @@ declare(
             "unconfirmed_since",
         ),
         clocks={"joined": "date_joined", "unconfirmed": "unconfirmed_since"},
+        lasting=True,
         after=(
             "accounts.session",
             "accounts.email_address",
@@ -90,6 +91,7 @@ declare(
         ),
         other=("id", "subject", "passed_at", "youngest", "policy_digest", "source", "corrected_at"),
         clocks={"passed": "passed_at"},
+        lasting=True,
     ),
     Holding(
         key="accounts.staff",

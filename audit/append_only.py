@@ -95,6 +95,10 @@ def grant_functions(*, using: str) -> None:
         for name in present:
             grant = sql.SQL("GRANT EXECUTE ON FUNCTION {}(uuid[]) TO {}")
             cursor.execute(grant.format(sql.Identifier(name), sql.Identifier(role)).as_string(None))
+        cursor.execute("SELECT to_regproc('public.kept_add_up_movements')")
+        if cursor.fetchone() != (None,):
+            grant = sql.SQL("GRANT EXECUTE ON FUNCTION kept_add_up_movements() TO {}")
+            cursor.execute(grant.format(sql.Identifier(role)).as_string(None))
 
 
 def _definition(expiry: Expiry) -> sql.Composed:
@@ -172,4 +176,7 @@ ENTRIES = declare(
 )
 ACCESSES = declare(
     Expiry(model="audit.StaffAccess", table="audit_staffaccess", clock="at", floor=FLOOR)
+)
+EVIDENCE = declare(
+    Expiry(model="audit.Evidence", table="audit_evidence", clock="at", floor=timedelta(days=90))
 )

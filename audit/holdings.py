@@ -58,3 +58,18 @@ declare_impersonal(
     "policy_digest",
     "milliseconds",
 )
+declare_impersonal(
+    "audit.Movement",
+    "id",
+    "at",
+    "of_table",
+    "kind",
+    "way",
+    "rows",
+    "keys",
+    "reason",
+    "refs: random ids of erasures, entries of the log, digests of rules",
+    "named",
+    "strangers",
+    "clocks: earliest and latest times of rows, without the rows",
+)

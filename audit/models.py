@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pgtrigger
 from django.db import models
 
@@ -11,9 +13,14 @@ from datamap.models import new_id
 class AppendOnly(models.Model):
     """Rows that are written once. The runtime role has no right to change or remove them.
 
+    written_by_database: only functions of the tables' owner write them, so the runtime role may
+    not even add one.
+
     Grants are the first line (`config.grants` revokes UPDATE, DELETE and TRUNCATE on every
     subclass); the trigger is the second, for a session could switch triggers off.
     """
+
+    written_by_database: ClassVar[bool] = False
 
     class Meta:
         abstract = True
@@ -125,3 +132,52 @@ class StaffAccess(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.permission}"
+
+
+class Movement(AppendOnly):
+    """Rows of a lasting table that came or went in one statement; see `audit.movements`.
+
+    keys: sum of digests of their primary keys. refs: what the statement said it was for.
+    named: digest of the subjects it named; strangers: rows that belonged to none of them.
+    clocks: column → oldest and newest value, and how many rows had none.
+    """
+
+    class Kind(models.TextChoices):
+        STATEMENT = "statement"
+        OPENING = "opening"  # what was there when counting began
+        SUM = "sum"  # of old statements
+
+    class Way(models.TextChoices):
+        CAME = "came"
+        WENT = "went"
+
+    written_by_database = True
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    at = models.DateTimeField()
+    of_table = models.CharField(max_length=63)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    way = models.CharField(max_length=4, choices=Way.choices)
+    rows = models.BigIntegerField()
+    keys = models.DecimalField(max_digits=40, decimal_places=0)
+    reason = models.CharField(max_length=20, blank=True)
+    refs = models.JSONField()
+    named = models.CharField(max_length=64, blank=True)
+    strangers = models.BigIntegerField()
+    clocks = models.JSONField()
+
+    class Meta(AppendOnly.Meta):
+        abstract = False
+        indexes = [
+            models.Index(
+                fields=["of_table"], include=["way", "rows", "keys"], name="audit_movement_sums"
+            ),
+            models.Index(
+                fields=["of_table", "at"],
+                condition=models.Q(kind="statement", way="went"),
+                name="audit_movement_went",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.of_table} {self.way} {self.rows}"

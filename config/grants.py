@@ -20,6 +20,12 @@ def append_only_tables() -> list[str]:
     return sorted(m._meta.db_table for m in models if issubclass(m, AppendOnly))
 
 
+def written_by_database() -> list[str]:
+    """Append-only tables that only functions of their owner add to."""
+    models = [m for m in apps.get_models() if issubclass(m, AppendOnly)]
+    return sorted(m._meta.db_table for m in models if m.written_by_database)
+
+
 def after_migrate(
     sender: AppConfig, *, using: str = "default", plan: Any = None, **kwargs: Any
 ) -> None:
@@ -58,6 +64,10 @@ def _grant(connection: BaseDatabaseWrapper, role: str) -> None:
     for table in append_only_tables():
         if table in existing:
             revoke = sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}")
+            statements.append(revoke.format(sql.Identifier(table), name))
+    for table in written_by_database():
+        if table in existing:
+            revoke = sql.SQL("REVOKE INSERT ON {} FROM {}")
             statements.append(revoke.format(sql.Identifier(table), name))
     with connection.cursor() as cursor:
         for statement in statements:

@@ -72,6 +72,8 @@ class Holding:
     after: holdings whose rows must be gone before these (besides foreign keys, found by itself).
     also: lookup paths to other subjects whose data the row is, too (a message's other end).
     outside: names a callable that erases what lies outside the row (a photo file).
+    lasting: rows stay as long as the account exists, unless a rule or their owner ends them
+        (PROMISES WC-5); the database counts them (`audit.movements`).
     """
 
     key: str
@@ -89,6 +91,7 @@ class Holding:
     after: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     outside: Callable[[list[Any]], None] | None = None
+    lasting: bool = False
 
     def __post_init__(self) -> None:
         if self.erasing is Erasing.ANONYMISE and not self.blank:

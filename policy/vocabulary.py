@@ -94,8 +94,10 @@ FIGURES: dict[str, Any] = {
     "leaving": gettext_lazy("taken back, so being erased"),
     "pages": gettext_lazy("pages read"),
     "purposes": gettext_lazy("purposes"),
+    "searched_people": gettext_lazy("erased people searched for"),
     "slowest_days": gettext_lazy("slowest, in days"),
     "slowest_lock_seconds": gettext_lazy("slowest lock, in seconds"),
+    "statements": gettext_lazy("removals judged"),
     "turned_away": gettext_lazy("refused by the receiving mail server"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,6 +16,7 @@ from django.db.models.functions import Coalesce
 
 from audit.log import SYSTEM, record_many
 from audit.models import AuditEntry
+from audit.movements import Reason, because
 from datamap.holding import Holding
 from datamap.models import Subject
 from retention import signals
@@ -27,7 +29,9 @@ from retention.steps import bite, left_of
 log = structlog.get_logger(__name__)
 BATCH = 20
 BUDGET = timedelta(minutes=4)
-LEASE = timedelta(minutes=5)
+# Renewed by every bite. A bite holds its erasures' rows locked, and whoever claims passes by locked
+# rows; so only a worker between two bites can oversleep, and it notices before the next one.
+LEASE = timedelta(seconds=20)
 ALARM_AFTER = 5  # rounds without a clean end before people are told
 LONGEST_WAIT = timedelta(hours=1)
 
@@ -134,12 +138,20 @@ def _one_bite(batch: _Batch, holding: Holding, erasures: Mapping[UUID, UUID]) ->
     """One transaction; True when the holding has nothing left and its steps are done."""
     with batch.pace.measured(), transaction.atomic():
         _hold(batch)
-        taken = bite(holding, erasures=erasures, size=batch.pace.size)
+        with _told_why(holding, erasures):
+            taken = bite(holding, erasures=erasures, size=batch.pace.size)
         if taken == 0:
             ErasureStep.objects.filter(
                 erasure__in=list(erasures.values()), holding=holding.key
             ).update(done=True)
     return taken == 0
+
+
+def _told_why(holding: Holding, erasures: Mapping[UUID, UUID]) -> AbstractContextManager[None]:
+    """Tells tables that count their rows whose may go now, and because of which erasures."""
+    if not holding.lasting:
+        return nullcontext()
+    return because(Reason.ERASED, refs=erasures.values(), subjects=erasures)
 
 
 def _hold(batch: _Batch) -> None:

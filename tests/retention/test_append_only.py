@@ -8,7 +8,7 @@ from django.db import ProgrammingError, connection, transaction
 from django.utils import timezone
 
 from audit import append_only
-from audit.append_only import ACCESSES, ENTRIES, expire
+from audit.append_only import ACCESSES, ENTRIES, EVIDENCE, expire
 from audit.log import SYSTEM, record
 from audit.models import AuditEntry, StaffAccess, Unsealed
 from consent.models import Choice, Event
@@ -91,6 +91,7 @@ def test_nobody_else_may_call_the_functions(db: None) -> None:
         rows = cursor.fetchall()
     assert [name for name, _ in rows] == [
         "kept_expire_audit_auditentry(uuid[])",
+        "kept_expire_audit_evidence(uuid[])",
         "kept_expire_audit_staffaccess(uuid[])",
         "kept_expire_consent_event(uuid[])",
     ]
@@ -102,8 +103,11 @@ def test_every_expiry_has_its_function_and_its_floor() -> None:
         ENTRIES.function,
         ACCESSES.function,
         EVENTS.function,
+        EVIDENCE.function,
     }
-    assert all(e.floor == timedelta(days=30) for e in append_only.expiries().values())
+    floors = {e.function: e.floor.days for e in append_only.expiries().values()}
+    assert floors.pop(EVIDENCE.function) == 90
+    assert set(floors.values()) == {30}
 
 
 def test_sweep_ends_logs_under_the_runtime_role(

@@ -12,7 +12,8 @@ from audit.log import SYSTEM, record
 from datamap.models import Subject
 from policy.models import PolicyVersion
 from retention import children, erase, rules, steps, worker
-from retention.controls import children_locked_and_gone, nothing_past_its_period
+from retention.controls import nothing_past_its_period
+from retention.gone import children_locked_and_gone
 from retention.models import ChildCase
 from retention.sweep import sweep
 from tests.factories.policy import publish_file
@@ -86,7 +87,9 @@ def test_periods_see_data_that_would_never_end(site: PolicyVersion) -> None:
 
 def test_children_kept_through_the_whole_way(site: PolicyVersion) -> None:
     case = learn(make_person("kim"))
-    assert children_locked_and_gone(NOW) == Finding(1, (), {"slowest_lock_seconds": 0})
+    assert children_locked_and_gone(NOW) == Finding(
+        1, (), {"slowest_lock_seconds": 0, "searched_people": 0}
+    )
     children.erase_due(now=case.contest_until)
     erase.work(now=case.contest_until)
     assert children_locked_and_gone(case.contest_until + timedelta(days=1)).violations == ()
@@ -153,6 +156,6 @@ def test_children_seen_by_their_birth_date_alone(
     assert children_locked_and_gone(NOW).violations == expected
 
 
-@pytest.mark.parametrize("key", ["retention.periods", "retention.children"])
+@pytest.mark.parametrize("key", ["retention.periods", "retention.children", "retention.lasting"])
 def test_controls_run_under_their_harness(site: PolicyVersion, key: str) -> None:
     assert evaluate(control=controls()[key], now=NOW).outcome == "kept"

@@ -60,6 +60,7 @@ def test_erase_touches_nobody_elses_rows() -> None:
     changed = {table for table in before if before[table] != after[table]}
     assert changed == {
         "audit_auditentry",
+        "audit_movement",
         "audit_unsealed",
         "datamap_subject",
         "retention_erasure",
@@ -196,6 +197,29 @@ def test_worker_that_lost_its_lease_cannot_finish(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(worker, "bite", sleeps_too_long)
     assert erase.work(now=NOW).done == []
+    assert Tombstone.objects.count() == 1
+
+
+@pytest.mark.parametrize("at", ["_hold", "_finish"])
+def test_worker_that_overslept_takes_no_row_that_came_later(
+    monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    ada = make_person()
+    erasure = start(ada)
+    real = getattr(worker, at)
+
+    def sleeps_too_long(*args: Any) -> None:
+        monkeypatch.setattr(worker, at, real)
+        assert erase.work(now=NOW + timedelta(minutes=6)).done == [erasure.pk]
+        # Somebody else's decision since: what the sleeper would take now is not its any more.
+        Subject.objects.filter(pk=ada.subject_id).update(email="new@example.com")
+        real(*args)
+
+    monkeypatch.setattr(worker, at, sleeps_too_long)
+    assert erase.work(now=NOW).done == []
+    erasure.refresh_from_db()
+    assert (erasure.state, erasure.attempts, erasure.error) == ("done", 0, "")
+    assert Subject.objects.get(pk=ada.subject_id).email == "new@example.com"
     assert Tombstone.objects.count() == 1
 
 
