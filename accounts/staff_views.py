@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -26,8 +28,23 @@ def report(request: HttpRequest) -> HttpResponse:
     """Record a report; the account is locked at once, which can be undone."""
     now = timezone.now()
     form = ReportChildForm(request.POST or None, now=now, document=current.document(now))
-    if not form.is_valid():
+    user = _reported(request, form, now) if form.is_valid() else None
+    if user is None:
         return render(request, "accounts/report_child.html", {"form": form})
+    data = form.cleaned_data
+    report_child(
+        subject=user.subject,
+        source=data["source"],
+        actor=staff(request.user.pk),  # type: ignore[arg-type]  # staff_page lets only users in
+        now=now,
+        arrived_at=data["arrived_at"],
+    )
+    messages.success(request, _("The account is locked. The person is told how to object."))
+    return redirect("accounts:report_child")
+
+
+def _reported(request: HttpRequest, form: ReportChildForm, now: datetime) -> User | None:
+    """The account of the address, looked up and written down; without one the form says so."""
     data = form.cleaned_data
     user = User.objects.select_related("subject").filter(email=data["email"]).first()
     note_access(
@@ -40,13 +57,4 @@ def report(request: HttpRequest) -> HttpResponse:
     )
     if user is None:
         form.add_error("email", _("No account has this address."))
-        return render(request, "accounts/report_child.html", {"form": form})
-    report_child(
-        subject=user.subject,
-        source=data["source"],
-        actor=staff(request.user.pk),  # type: ignore[arg-type]  # staff_page lets only users in
-        now=now,
-        arrived_at=data["arrived_at"],
-    )
-    messages.success(request, _("The account is locked. The person is told how to object."))
-    return redirect("accounts:report_child")
+    return user

@@ -30,6 +30,7 @@ from policy.models import PolicyVersion
 
 _TICK = timedelta(microseconds=1)
 _NO = frozenset({Decision.REFUSED, Decision.WITHDRAWN, Decision.EXPIRED})
+_AFTER_A_YES = frozenset({Decision.WITHDRAWN, Decision.EXPIRED, Decision.RENEWED})
 
 
 @dataclass(frozen=True)
@@ -115,15 +116,11 @@ def decide(
         _lock(subject_id, lessens=decision in _NO)
         version = current.fresh(now)
         standing = _standing(subject_id, kind, key)
-        offered = kind not in CHOSEN or option(version.document, kind=kind, key=key) is not None
-        # What stands from an earlier policy can be taken back, though it is offered no more.
-        if not offered and not (standing and decision in _NO):
-            raise UnknownChoice(kind=kind, key=key)
+        _check_offered(version.document, kind, key, decision=decision, standing=standing)
         seen = words.store(text=shown.text, locale=shown.locale)
         if standing is not None and _is_same(standing, decision, seen, version):
             return standing.event
-        needs_yes = decision in (Decision.WITHDRAWN, Decision.EXPIRED, Decision.RENEWED)
-        if needs_yes and not (standing and standing.is_yes):
+        if decision in _AFTER_A_YES and not (standing and standing.is_yes):
             found = standing.decision if standing else None
             raise NothingToTakeBack(kind=kind, key=key, standing=found)
         event = Event(
@@ -296,6 +293,17 @@ def _standing(subject_id: UUID, kind: str, key: str) -> Choice | None:
     return rows.select_related("event").first()
 
 
+def _check_offered(
+    document: Document, kind: str, key: str, *, decision: str, standing: Choice | None
+) -> None:
+    """Raise `UnknownChoice` unless the policy offers the choice. What stands from an earlier policy
+    can be taken back, though it is offered no more.
+    """
+    offered = kind not in CHOSEN or option(document, kind=kind, key=key) is not None
+    if not offered and not (standing and decision in _NO):
+        raise UnknownChoice(kind=kind, key=key)
+
+
 def _is_same(standing: Choice, decision: str, seen: Words, version: PolicyVersion) -> bool:
     event = standing.event
     return (event.decision, event.words_id, event.policy_digest) == (
@@ -348,6 +356,12 @@ def _write(
         subject_id=event.subject_id,
         facts={"kind": event.kind, "key": event.key, "policy": version.digest},
     )
+    _tell(event, standing)
+    return event
+
+
+def _tell(event: Event, standing: Choice | None) -> None:
+    """Signals to the rooms above: that a choice changed, and that a yes was taken back."""
     told = {
         "subject_id": event.subject_id,
         "kind": event.kind,
@@ -359,4 +373,3 @@ def _write(
     signals.changed.send(sender=Event, **told)
     if standing is not None and event.decision == Decision.WITHDRAWN:
         signals.withdrawn.send(sender=Event, **told)
-    return event

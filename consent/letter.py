@@ -86,27 +86,22 @@ def write(
         "site_url": settings.SITE_URL,
         "contact": document.controller.email,
     }
-    values = {name: _plain(value) for name, value in {**about, **context}.items()}
-    source = _template(template)
-    footer = _template("footer")
+    # The operator's address has lines of its own.
     ending = {
-        **{name: _plain(value) for name, value in about.items()},
+        **_plain(about),
         "controller": document.controller.name,
         "address": document.controller.address,
         "voluntary": voluntary,
         "refusal": refusal,
         "last": last,
     }
-    with translation.override(language):
-        text = source.render(Context(values, autoescape=False)).strip()
-        closing = footer.render(Context(ending, autoescape=False)).strip()
-    first, _, body = text.partition("\n")
-    if not first.startswith(SUBJECT) or not body.strip():
-        raise BadTemplate(name=template, why=f"it must begin with {SUBJECT!r} and go on with text")
+    source = _template(template)
+    subject, body = _parted(template, _rendered(source, _plain({**about, **context}), language))
+    closing = _rendered(_template("footer"), ending, language)
     letter = Letter(
         recipient=recipient,
-        subject=_one_line(first.removeprefix(SUBJECT))[:LONGEST_SUBJECT],
-        body=f"{body.strip()}\n\n-- \n{closing}\n",
+        subject=subject,
+        body=f"{body}\n\n-- \n{closing}\n",
         refusal=refusal,
         sender=_one_line(document.site.name),
         reply_to=document.controller.email,
@@ -118,6 +113,19 @@ def _template(name: str) -> Template:
     engine: Any = engines["django"]
     found: Template = engine.engine.get_template(f"mail/{name}.txt")
     return found
+
+
+def _rendered(template: Template, values: dict[str, Any], language: str) -> str:
+    with translation.override(language):
+        return str(template.render(Context(values, autoescape=False))).strip()
+
+
+def _parted(name: str, text: str) -> tuple[str, str]:
+    """Subject line and body of a rendered template. Raises `BadTemplate`."""
+    first, _, body = text.partition("\n")
+    if not first.startswith(SUBJECT) or not body.strip():
+        raise BadTemplate(name=name, why=f"it must begin with {SUBJECT!r} and go on with text")
+    return _one_line(first.removeprefix(SUBJECT))[:LONGEST_SUBJECT], body.strip()
 
 
 def _plain(value: Any) -> Any:

@@ -22,6 +22,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from consent import letter, tasks
+from consent.letter import Written
 from consent.models import ALWAYS, Message, State
 from datamap.dispatch import send_on_commit
 from datamap.email import normalise_email
@@ -70,34 +71,34 @@ def post(
     """
     version = current.fresh(now)
     _check_category(category, version.document, asked=subject_id is not None)
-    recipient = normalise_email(address)
     token = secrets.token_urlsafe(24)
     written = letter.write(
         template=template,
         context=context,
-        recipient=recipient,
+        recipient=normalise_email(address),
         document=version.document,
         voluntary=category not in ALWAYS,
         refusal=_refusal_address(token) if subject_id and not last else "",
         last=last,
         language=language,
     )
+    message = Message(
+        subject_id=subject_id, category=category, template=template, language=language
+    )
+    message.policy_digest, message.token_hash = version.digest, token_hash(token)
+    return _store(message, written, held=held, now=now)
+
+
+def _store(message: Message, written: Written, *, held: bool, now: datetime) -> Message:
+    """Put the sealed letter into its message, and have it sent after the commit unless held."""
+    message.template_digest = written.template_digest
+    message.state = State.HELD if held else State.QUEUED
+    message.address_hash = keyed_hash(written.letter.recipient)
+    message.sealed = written.letter.seal()
+    message.message_id = f"<{uuid4()}@{_domain()}>"
+    message.posted_at = message.due_at = now
     with transaction.atomic():
-        message = Message.objects.create(
-            subject_id=subject_id,
-            category=category,
-            template=template,
-            template_digest=written.template_digest,
-            language=language,
-            policy_digest=version.digest,
-            state=State.HELD if held else State.QUEUED,
-            address_hash=keyed_hash(recipient),
-            sealed=written.letter.seal(),
-            message_id=f"<{uuid4()}@{_domain()}>",
-            token_hash=token_hash(token),
-            posted_at=now,
-            due_at=now,
-        )
+        message.save(force_insert=True)
         if not held:
             send_on_commit(tasks.send_mail, str(message.id))
     return message
