@@ -14,7 +14,7 @@ from accounts.models import AgeVerdict, Session, User
 from audit.log import SYSTEM
 from audit.models import AuditEntry
 from datamap.models import Subject
-from retention import erase, steps, stint, sweep, worker
+from retention import erase, steps, stint, sweep, tasks, worker
 from retention.models import Erasure, SweepRun, SweepShift, SweepStep, Tombstone
 from tests.factories.retention import NOW, make_person, make_sessions, make_version
 
@@ -61,8 +61,10 @@ def test_erasure_of_a_killed_worker_is_finished_by_another(
     in_a_process_that_dies(lambda: erase.work(now=NOW, largest=2))
     monkeypatch.setattr(worker, "bite", steps.bite)
 
-    assert erase.work(now=NOW + timedelta(minutes=1)).done == []
-    assert erase.work(now=NOW + timedelta(minutes=6)).done == [erasure.pk]
+    assert erase.work(now=NOW + timedelta(seconds=5)).done == []
+    # The lease and the tick's interval together are less than a minute.
+    assert worker.LEASE + tasks.SCHEDULE["retention.erase"] < timedelta(minutes=1)
+    assert erase.work(now=NOW + worker.LEASE + timedelta(seconds=10)).done == [erasure.pk]
     assert Tombstone.objects.get().rows == {
         "accounts.account": 1,
         "accounts.age": 1,
