@@ -9,6 +9,7 @@ from typing import Any
 
 from allauth.account import forms as allauth_forms
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.age import parse_birth_date
 from accounts.password_reset import ask_for_reset
+from accounts.staying import ask, end_with_the_browser
 from datamap.email import normalise_email
 from policy.document import Document, MailCategory, Transfer
 
@@ -147,7 +149,18 @@ class SignupForm(forms.Form):
 
 
 class LoginForm(allauth_forms.LoginForm):  # type: ignore[misc]  # allauth has no types
-    """allauth's, with our one spelling of an address, or its account would not be found."""
+    """allauth's, with our one spelling of an address, or its account would not be found; and with
+    a box, not ticked, for staying signed in.
+    """
+
+    stay = forms.BooleanField(
+        label=_("Stay signed in on this browser"),
+        required=False,
+        help_text=_(
+            "For 14 days, also after you close it. Not on a computer that others use. You can "
+            "end it at any time, here or on the page of your devices."
+        ),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -157,6 +170,15 @@ class LoginForm(allauth_forms.LoginForm):  # type: ignore[misc]  # allauth has n
 
     def clean_login(self) -> str:
         return normalise_email(super().clean_login())
+
+    def login(self, request: HttpRequest, redirect_url: str | None = None) -> Any:
+        """Log in; the tick counts from here on, whatever was ticked in this browser before."""
+        response = super().login(request, redirect_url)
+        if self.user is not None and not settings.ACCOUNT_SESSION_REMEMBER:
+            end_with_the_browser(request)
+            if self.cleaned_data["stay"]:
+                ask(request=request, user=self.user, now=timezone.now())
+        return response
 
 
 class AddEmailForm(allauth_forms.AddEmailForm):  # type: ignore[misc]  # allauth has no types

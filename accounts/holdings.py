@@ -55,7 +55,7 @@ declare(
                 contents="the user's id, when and how the log-in was proved, steps half done",
             ),
         ),
-        other=("user", "handle", "persistent", "created_at", "expire_date"),
+        other=("user", "handle", "persistent", "asked_id", "created_at", "expire_date"),
         clocks={"created": "created_at", "expired": "expire_date"},
     ),
     Holding(

@@ -159,17 +159,30 @@ class Session(AbstractBaseSession):
     """A log-in, or a browser in the middle of one; `user` makes "end my sessions" one query.
 
     The row's key is a digest of what the browser holds, so reading the table opens no session.
-    `handle` names the row in URLs.
+    `handle` names the row in URLs. `asked_id` is the entry of the log in which the person asked to
+    stay signed in; without one no log-in outlives its browser (WC-4).
     """
 
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
     handle = models.CharField(max_length=32, unique=True, default=new_handle)
     persistent = models.BooleanField(default=False)
+    asked_id = models.UUIDField(null=True)
     created_at = models.DateTimeField()
 
     class Meta(AbstractBaseSession.Meta):
         abstract = False
-        indexes = [models.Index(fields=["created_at"], name="accounts_session_created")]
+        indexes = [
+            models.Index(fields=["created_at"], name="accounts_session_created"),
+            models.Index(
+                fields=["asked_id"], condition=Q(persistent=True), name="accounts_session_stays"
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(persistent=False) | Q(asked_id__isnull=False),
+                name="accounts_session_stays_if_asked",
+            ),
+        ]
 
     @classmethod
     def get_session_store_class(cls) -> Any:

@@ -6,7 +6,10 @@ of a domain that can't exist (RFC 2606), so that it uses up nobody's rate limit.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import secrets
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.cookies import Morsel
 from typing import Any
@@ -21,6 +24,9 @@ from accounts.models import User
 from accounts.screen import BLOCK_COOKIE
 from policy import current
 
+# 128 bits in the letters and digits that Django's keys are made of.
+RANDOM_CHARACTERS = 25
+DIGESTS = ("md5", "sha1", "sha256", "sha512")
 GROWN_UP = datetime(1980, 1, 1, tzinfo=UTC)
 
 
@@ -34,6 +40,35 @@ def cookie_of_a_log_in(*, now: datetime) -> Morsel[str] | None:
     cookie: Morsel[str] | None = client.cookies.get(settings.SESSION_COOKIE_NAME)
     is_in = user.sessions.exists()
     return cookie if is_in else None
+
+
+def cookie_of_staying(*, now: datetime) -> list[str]:
+    """What is wrong with the cookie of somebody who asked to stay signed in.
+
+    Two log-ins with the box ticked: each cookie has a date, is a fresh random value that holds
+    neither password nor address nor a common digest of them, and opens nothing once signed out.
+    """
+    email, password = f"{secrets.token_hex(16)}@probe.invalid", secrets.token_urlsafe(24)
+    user = User.objects.create_user(email, password, now=now, unconfirmed_since=None)
+    EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
+    wrong, values = [], set()
+    for _attempt in range(2):
+        client = _browser()
+        form = {"login": email, "password": password, "stay": "on"}
+        client.post(reverse("account_login"), form)
+        cookie = client.cookies.get(settings.SESSION_COOKIE_NAME)
+        if cookie is None or not user.sessions.filter(persistent=True).exists():
+            return ["staying signed in does not work"]
+        values.add(cookie.value)
+        sent = " ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
+        secret = (password, email, str(user.pk), str(user.subject_id), user.password)
+        wrong += ["no date"] if not cookie["max-age"] else []
+        wrong += ["holds a secret"] if any(form in sent for form in _forms_of(secret)) else []
+        wrong += ["can be guessed"] if len(cookie.value) < RANDOM_CHARACTERS else []
+        client.post(reverse("account_logout"))
+        wrong += ["stays after signing out"] if user.sessions.exists() else []
+    wrong += ["not random"] if len(values) < 2 else []
+    return sorted(set(wrong))
 
 
 def second_try_after_refusal(*, now: datetime) -> str:
@@ -54,6 +89,17 @@ def second_try_after_refusal(*, now: datetime) -> str:
             if response.status_code != 403:
                 return f"{page} answered {response.status_code}"
     return "refused"
+
+
+def _forms_of(secrets_of: Iterable[str]) -> Iterator[str]:
+    """Texts as they are, and as usual encodings and digests show them."""
+    for text in secrets_of:
+        raw = text.encode()
+        yield text
+        for data in (raw, *(hashlib.new(name, raw).digest() for name in DIGESTS)):
+            yield data.hex()
+            yield base64.b64encode(data).decode().rstrip("=")
+            yield base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def _browser() -> Client:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 PENDING_LOGIN = "account_login"  # where allauth keeps a log-in between two steps
 PERSISTENT = "persistent"
+ASKED = "asked"  # id of the entry in the log that says the person wanted to stay signed in
 
 
 class SessionStore(DatabaseStore):
@@ -51,6 +52,7 @@ class SessionStore(DatabaseStore):
             "expire_date": self.get_expiry_date(),
             "user_id": _whose(data),
             "persistent": bool(data.get(PERSISTENT)),
+            "asked_id": data.get(ASKED),
         }
         if must_create:
             return self._insert(columns)
@@ -99,6 +101,11 @@ def end_one(*, user_id: UUID, handle: str) -> bool:
     from accounts.models import Session
 
     return bool(Session.objects.filter(user_id=user_id, handle=handle).delete()[0])
+
+
+def is_of(session: Any) -> UUID | None:
+    """Whose log-in, or half of one, a browser's session holds."""
+    return _whose({key: session.get(key) for key in (PENDING_LOGIN, SESSION_KEY)})
 
 
 def _whose(data: dict[str, Any]) -> UUID | None:
