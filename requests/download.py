@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO
+from typing import IO, Protocol
 
 import structlog
 from django.db import transaction
@@ -29,11 +29,23 @@ class NotThere(Exception):
 
 @dataclass(frozen=True)
 class Download:
-    """An open package: the name it is saved under, its size in bytes, its bytes."""
+    """An open package: the name it is saved under, its size in bytes, its bytes. Close `content`
+    however much of it was read.
+    """
 
     filename: str
     size: int
-    content: Iterator[bytes]
+    content: Content
+
+
+class Content(Protocol):
+    """Bytes that come from an open file."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes, once."""
+
+    def close(self) -> None:
+        """Close the file."""
 
 
 def hand_out(*, request: Request, actor: Actor, now: datetime) -> Download:
@@ -44,8 +56,9 @@ def hand_out(*, request: Request, actor: Actor, now: datetime) -> Download:
     package = package_of(request)
     if package is None or not is_ready(package, now):
         raise NotThere
+    key = _key(package)
     file = _open(package)
-    content = vault.read(file, _key(package))
+    content = vault.read(file, key)
     try:
         first = next(content)
     except (vault.Altered, StopIteration):
@@ -62,7 +75,7 @@ def hand_out(*, request: Request, actor: Actor, now: datetime) -> Download:
     return Download(
         filename=f"{site}-{request.name}.zip",
         size=package.size,
-        content=_stream(package, file, first, content),
+        content=_Content(package, file, first, content),
     )
 
 
@@ -82,18 +95,25 @@ def _key(package: Package) -> bytes:
         raise NotThere from None
 
 
-def _stream(
-    package: Package, file: IO[bytes], first: bytes, rest: Iterator[bytes]
-) -> Iterator[bytes]:
-    """The bytes; breaks off where the file was altered, so that the browser sees a failure."""
-    try:
-        yield first
-        yield from rest
-    except vault.Altered:
-        _lose(package, why="altered")
-        raise
-    finally:
-        file.close()
+class _Content:
+    """The decrypted bytes of a package."""
+
+    def __init__(
+        self, package: Package, file: IO[bytes], first: bytes, rest: Iterator[bytes]
+    ) -> None:
+        self.package, self.file, self.first, self.rest = package, file, first, rest
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Breaks off where the file was altered, so that the browser sees a failure."""
+        try:
+            yield self.first
+            yield from self.rest
+        except vault.Altered:
+            _lose(self.package, why="altered")
+            raise
+
+    def close(self) -> None:
+        self.file.close()
 
 
 def _lose(package: Package, *, why: str) -> None:

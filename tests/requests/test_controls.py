@@ -19,10 +19,17 @@ from consent.letter import Letter as Written
 from consent.models import Message
 from datamap.models import Subject
 from policy.models import PolicyVersion
-from requests import review, rules
+from requests import orders, review, rules
 from requests.models import Letter, Request
 from tests.factories.accounts import member, staff_member
-from tests.factories.requests import NOW, asked, erased
+from tests.factories.requests import (
+    NOW,
+    asked,
+    copy_approved,
+    copy_asked,
+    copy_made,
+    erased,
+)
 
 
 def check(key: str, now: datetime | None = None) -> Evidence:
@@ -167,3 +174,33 @@ def test_findings_hold_no_addresses(wecustomers: PolicyVersion) -> None:
     finding = control.controls()["requests.deletion-notice"].check(timezone.now())
     assert isinstance(finding, Finding)
     assert user.email not in repr(finding)
+
+
+def test_copy_is_answered_when_it_is_ready_not_when_it_is_approved(
+    wecustomers: PolicyVersion,
+) -> None:
+    """WA-6."""
+    request = copy_approved(member(), staff_member())
+    late = request.due_at + timedelta(seconds=1)
+    assert check("requests.deadlines", request.due_at).outcome == "kept"
+    assert check("requests.deadlines", late).violation_ids == [str(request.pk)]
+    orders.work(now=NOW)
+    assert check("requests.deadlines", late).outcome == "kept"
+
+
+def test_copy_nobody_was_told_of_breaks_the_promise(wecustomers: PolicyVersion) -> None:
+    """The request says "completed"; the check looks for the letter."""
+    package = copy_made(member(), staff_member())
+    assert package.request is not None
+    late = package.request.due_at + timedelta(seconds=1)
+    assert check("requests.deadlines", late).outcome == "kept"
+    Letter.objects.filter(template="access_ready").delete()
+    assert check("requests.deadlines", late).violation_ids == [str(package.request_id)]
+    Request.objects.update(state="expired")
+    assert check("requests.deadlines", late).outcome == "kept"
+
+
+def test_denied_copy_is_answered_by_the_denial(wecustomers: PolicyVersion) -> None:
+    request = copy_asked(member())
+    review.deny(request_id=request.pk, reviewer=staff_member(), reason="No.", now=NOW)
+    assert check("requests.deadlines", request.due_at + timedelta(days=9)).outcome == "kept"

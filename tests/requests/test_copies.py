@@ -241,7 +241,9 @@ def test_deletion_and_copy_at_once_each_end_as_they_should(wecustomers: PolicyVe
     worker.work(now=NOW)
     deletion.refresh_from_db()
     assert deletion.state == "completed"
-    assert Request.objects.get(pk=package.request_id).state == "completed"
+    assert package.request is not None
+    package.request.refresh_from_db()
+    assert package.request.state == "completed"
     assert Package.objects.count() == 0
 
 
