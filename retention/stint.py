@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from django.db.models.functions import Least
 
 from audit.append_only import expire, expiries
 from audit.log import SYSTEM, record
+from audit.movements import Reason, because
 from datamap import registry
 from policy import current
 from policy.models import PolicyVersion
@@ -167,7 +169,7 @@ class Stint:
     def _chunk(self, picked: list[tuple[Any, ...]], *, after: Place | None) -> Removed:
         """One transaction's work on locked rows: act, write it down, count it."""
         self.passing = picked[-1][1], picked[-1][0]
-        with self.pace.bounded():
+        with self.pace.bounded(), self._told_why():
             removed = self._take([row[0] for row in picked])
         record(
             actor=SYSTEM,
@@ -185,6 +187,12 @@ class Stint:
         )
         self._book(removed, oldest=picked[0][1] if after is None else None)
         return removed
+
+    def _told_why(self) -> AbstractContextManager[None]:
+        """Tells tables that count their rows by which rule these go."""
+        if not self.holding.lasting:
+            return nullcontext()
+        return because(Reason.SWEPT, refs=[self.step.rule_digest])
 
     def _book(self, removed: Removed, *, oldest: datetime | None) -> None:
         """Last in the transaction, for others wait for these rows, and always in this order."""
