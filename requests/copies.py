@@ -86,13 +86,13 @@ class Copies(Handling):
         if package.state != Ps.BUILDING or not package.rows_total:
             return Work(begun=begun, mark=mark)
         done = min(package.rows, package.rows_total)
-        text = _("%(done)d of about %(total)d entries")
+        total = wording.amount(package.rows_total)
         return Work(
             begun=begun,
             done=done,
             total=package.rows_total,
-            label=_step_title(package),
-            text=text % {"done": done, "total": package.rows_total},
+            label=_("Entries written"),
+            text=_("%(done)s of about %(total)s") % {"done": wording.amount(done), "total": total},
             mark=mark,
         )
 
@@ -132,8 +132,7 @@ class Copies(Handling):
         elif request.state not in (S.APPROVED, S.IN_PROGRESS):
             made = Shown(title, "todo")
         else:
-            waits = _("Waits for its turn; this takes minutes at most.")
-            made = Shown(title, "now", work.text or ("" if work.begun else waits))
+            made = Shown(title, "now", _being_made(package_of(request)))
         return [approved, made]
 
     def for_person(self, request: Request, *, document: Document, now: datetime) -> dict[str, Any]:
@@ -185,9 +184,13 @@ def next_at(*, subject_id: UUID) -> datetime | None:
     return latest + BETWEEN if latest is not None else None
 
 
-def _step_title(package: Package) -> str:
-    """What is being written right now."""
-    return vocabulary.holding_title(package.step) if package.step else _("Making your copy")
+def _being_made(package: Package | None) -> str:
+    """What a worker is writing right now."""
+    if package is None or package.state == Ps.WAITING:
+        return _("Waits for its turn; this takes minutes at most.")
+    if package.state != Ps.BUILDING or not package.step:
+        return ""
+    return _("Now: %(kind)s") % {"kind": vocabulary.holding_title(package.step)}
 
 
 def _to_look_at(request: Request, zone: ZoneInfo) -> list[dict[str, str]]:

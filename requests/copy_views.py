@@ -51,6 +51,7 @@ def package(request: HttpRequest, reference: str) -> HttpResponseBase:
     context = {
         "asked": asked,
         "package": found,
+        "entries": wording.amount(found.rows),
         "until": wording.moment(found.expires_at, zone),
         "last": wording.moment(at, zone) if (at := found.last_downloaded_at) else "",
         "nav_current": "privacy",

@@ -2,12 +2,15 @@
 
 A package's row names its file before the file is made. So the order of two questions decides what
 is an orphan: first which files there are, then which of their names have a row. A file without
-one lost it (a worker died between file and row, or the person was erased meanwhile).
+one lost it (a worker died between file and row, or the person was erased meanwhile). Without its
+row it is unreadable, so it may lie for an hour: two sites that share a folder by mistake read
+so in the log before anything is lost.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -17,6 +20,7 @@ from requests.package import store
 
 log = structlog.get_logger(__name__)
 CHUNK: Final = 1000
+PATIENCE: Final = timedelta(hours=1)
 # As `store.new_name` makes them: what else lies in that folder is not ours to delete.
 OURS: Final = re.compile(r"[0-9a-f]{32}\.kept")
 
@@ -28,20 +32,31 @@ def delete_files(ids: list[Any]) -> None:
         store.remove(name)
 
 
-def remove_orphans() -> int:
-    """Remove stored files that no package names; returns how many."""
-    removed = 0
+def remove_orphans(*, now: datetime) -> int:
+    """Remove stored files that no package names for an hour; returns how many."""
+    removed = waiting = 0
     stored = _stored()
     for start in range(0, len(stored), CHUNK):
         names = stored[start : start + CHUNK]
         known = set(Package.objects.filter(name__in=names).values_list("name", flat=True))
         for name in names:
-            if name not in known:
+            if name in known:
+                continue
+            if _is_older(name, than=now - PATIENCE):
                 store.remove(name)
                 removed += 1
-    if removed:
-        log.warning("packages.orphans_removed", files=removed)
+            else:
+                waiting += 1
+    if removed or waiting:
+        log.warning("packages.orphans", removed=removed, waiting=waiting)
     return removed
+
+
+def _is_older(name: str, *, than: datetime) -> bool:
+    try:
+        return store.packages().get_modified_time(name) <= than
+    except FileNotFoundError:
+        return False  # it went meanwhile
 
 
 def _stored() -> list[str]:

@@ -10,7 +10,7 @@ from requests import files, fulfil, orders
 SCHEDULE = {
     "requests.follow": timedelta(seconds=30),
     "requests.packages": timedelta(seconds=10),
-    "requests.orphans": timedelta(hours=1),
+    "requests.orphans": timedelta(minutes=10),
 }
 
 
@@ -29,4 +29,4 @@ def packages() -> None:
 @shared_task(name="requests.orphans")
 def orphans() -> None:
     """Remove stored files that belong to no package."""
-    files.remove_orphans()
+    files.remove_orphans(now=timezone.now())

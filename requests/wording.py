@@ -1,4 +1,4 @@
-"""Times, addresses and notices in the words people read, in the active language."""
+"""Times, amounts, addresses and notices in the words people read, in the active language."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def span(length: timedelta) -> str:
         return ngettext("%(n)d hour", "%(n)d hours", n) % {"n": n}
     n = max(1, int(length.total_seconds() // 60))
     return ngettext("%(n)d minute", "%(n)d minutes", n) % {"n": n}
+
+
+def amount(number: int) -> str:
+    """A number with its thousands apart: 41 000 (ISO 80000-1 7.3.1)."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def masked(address: str) -> str:

@@ -119,7 +119,8 @@ def test_status_page_shows_what_is_being_written_and_how_far(client: Client, own
     Package.objects.update(rows=41, rows_total=100, step="consent.event")
     page = client.get(url)
     text = page.content.decode()
-    assert "41 of about 100 entries" in text
+    assert "41 of about 100" in text
+    assert "Now: What you decided, and the words you saw" in text
     assert '<progress id="work"' in " ".join(text.split())
     assert 'hx-trigger="every 4s"' in text
     assert "Withdraw my request" not in text

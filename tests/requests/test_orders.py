@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.core.files.base import File
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from audit.log import SYSTEM
 from audit.models import AuditEntry
@@ -286,13 +287,15 @@ def test_orphans_are_removed_and_nothing_else(
 ) -> None:
     monkeypatch.setattr(files, "CHUNK", 2)
     package = copy_made(member(), staff_member())
-    assert files.remove_orphans() == 2
+    now = timezone.now()  # files are dated by the real clock
+    assert files.remove_orphans(now=now + timedelta(minutes=59)) == 0
+    assert files.remove_orphans(now=now + timedelta(minutes=61)) == 2
     assert stored(packages_folder) == sorted([package.name, "notes.txt"])
-    assert files.remove_orphans() == 0
+    assert files.remove_orphans(now=now + timedelta(minutes=61)) == 0
 
 
 def test_orphans_of_a_site_without_packages_are_none(wecustomers: PolicyVersion) -> None:
-    assert files.remove_orphans() == 0
+    assert files.remove_orphans(now=NOW) == 0
 
 
 def test_row_of_a_package_that_is_not_whole_can_not_be_ready(wecustomers: PolicyVersion) -> None:
