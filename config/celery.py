@@ -14,6 +14,7 @@ import structlog
 from celery import Celery, Task
 from celery.signals import before_task_publish, setup_logging, task_prerun
 from django.conf import settings
+from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 if not settings.configured:  # we are what was started, not what another process imported
@@ -35,6 +36,16 @@ def send_request_id(headers: dict[str, Any] | None = None, **kwargs: Any) -> Non
     identifier = structlog.contextvars.get_contextvars().get("request_id")
     if headers is not None and identifier:
         headers["request_id"] = identifier
+
+
+@task_prerun.connect
+def renew_connections(**kwargs: Any) -> None:
+    """Let go of a database connection that is old or broken, as Django does for each request.
+
+    Celery keeps connections over many tasks (CELERY_DB_REUSE_MAX) and never looks at them: after
+    a restart of Postgres a worker would fail task after task.
+    """
+    close_old_connections()
 
 
 @task_prerun.connect

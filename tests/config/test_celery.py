@@ -3,9 +3,12 @@
 from datetime import timedelta
 
 import celery
+import pytest
 import structlog
 from celery.app.task import Context
+from celery.signals import task_prerun
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 
 from config.celery import app, schedules, send_request_id, take_request_id
 from config.tasks import heartbeat
@@ -51,3 +54,17 @@ def test_request_id_travels_with_the_task() -> None:
         heartbeat.request_stack.pop()
         structlog.contextvars.clear_contextvars()
     assert found == {"task": "config.heartbeat", "request_id": "abc"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_broken_connection_is_replaced_before_the_next_task() -> None:
+    connection.ensure_connection()
+    broken = connection.connection
+    broken.close()  # what a restart of Postgres leaves behind
+    with pytest.raises((InterfaceError, OperationalError)), connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    task_prerun.send(sender=heartbeat, task=heartbeat)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+    assert connection.connection is not broken
