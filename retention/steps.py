@@ -11,6 +11,8 @@ from django.db import connection
 from django.db.models import F, ForeignKey, Model, QuerySet
 from psycopg import sql
 
+from datamap import registry
+from datamap.counting import present
 from datamap.holding import Erasing, Holding
 from retention import removal
 from retention.dependents import ERASING, dependents
@@ -57,6 +59,15 @@ def left_of(holding: Holding, subject_ids: Sequence[UUID]) -> dict[UUID, int]:
         for subject in _whose(left_shares(holding, path, subject_ids), path):
             left[subject] += 1
     return dict(left)
+
+
+def unfinished(subject_ids: Sequence[UUID]) -> set[str]:
+    """The keys of holdings that still have something to lose of these people; one query."""
+    selections = []
+    for holding in registry.holdings():
+        selections.append((holding.key, left_rows(holding, subject_ids)))
+        selections += [(holding.key, left_shares(holding, p, subject_ids)) for p in holding.also]
+    return present(selections)
 
 
 def _whose(rows: QuerySet[Model], path: str) -> QuerySet[Model, UUID]:
