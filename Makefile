@@ -44,8 +44,9 @@ lint: $(VENV)/.dev ## Style of code and templates, and the floors between the ro
 types: $(VENV)/.dev ## Types, strictly
 	@KEPT_ENV=test $(BIN)/mypy
 
-check: lint types ## Lint, types, migrations in step, and Django's deployment check
+check: lint types ## Lint, types, migrations in step, the API's schema, Django's deployment check
 	@KEPT_ENV=test $(BIN)/python manage.py makemigrations --check --dry-run
+	@KEPT_ENV=test $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	@.ci/check-deploy
 
 format: $(VENV)/.dev ## Bring code and templates into shape

@@ -15,6 +15,15 @@ add_to_privacy_centre(
 )
 add_to_privacy_centre(
     Section(
+        key="accounts.api_keys",
+        title=_("API keys"),
+        text=_("Let a program of your own use your data here, as far as you allow."),
+        url="accounts:api_keys",
+        order=65,
+    )
+)
+add_to_privacy_centre(
+    Section(
         key="accounts.birth_date",
         title=_("Date of birth"),
         text=_("See the date we hold, and correct it."),

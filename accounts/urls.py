@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import staff_views, views
+from accounts import key_views, staff_views, views
 
 app_name = "accounts"
 urlpatterns = [
@@ -14,5 +14,7 @@ urlpatterns = [
     path("privacy/devices/", views.devices, name="devices"),
     path("privacy/devices/end/", views.end_devices, name="end_devices"),
     path("privacy/devices/<slug:handle>/end/", views.end_device, name="end_device"),
+    path("privacy/api-keys/", key_views.api_keys, name="api_keys"),
+    path("privacy/api-keys/<slug:handle>/end/", key_views.end_api_key, name="end_api_key"),
     path("staff/children/report/", staff_views.report, name="report_child"),
 ]

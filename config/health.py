@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import structlog
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
@@ -55,7 +55,7 @@ def database_ready() -> Answer:
 def worker_ready(*, now: datetime) -> Answer:
     """Does the broker answer, and did a worker run beat's heartbeat in the last three intervals?"""
     try:
-        beat = cache.get(HEARTBEAT_KEY)
+        beat = caches["strict"].get(HEARTBEAT_KEY)
     except (RedisError, OSError) as error:
         log.warning("ready.broker", error=type(error).__name__)
         return {"broker": False, "worker": False}

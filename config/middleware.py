@@ -39,7 +39,14 @@ def admin_without_trusted_types(get_response: GetResponse) -> GetResponse:
 
 # Below these everything is about the person who is signed in or holds a link. allauth's own pages
 # are among them, and show addresses and recovery codes without a word to caches.
-PERSONAL_PATHS = ("/accounts/", "/privacy/", "/requests/", "/contest/", "/staff/")
+PERSONAL_PATHS = (
+    "/accounts/",
+    "/api/v1/me/",
+    "/privacy/",
+    "/requests/",
+    "/contest/",
+    "/staff/",
+)
 
 
 def personal_pages(get_response: GetResponse) -> GetResponse:

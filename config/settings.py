@@ -85,6 +85,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.middleware.request_id",
+    "config.api.problems",
     "config.middleware.personal_pages",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -131,15 +132,18 @@ DATABASES = {"default": database(env, as_owner=AS_OWNER, process=KEPT_PROCESS)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.secret("REDIS_URL")
+_SHARED: dict[str, Any] = {
+    "LOCATION": REDIS_URL,
+    "KEY_PREFIX": "kept",
+    "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+}
+_OWN = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+# While the server is away the first falls back on the process's memory, and the second fails.
 CACHES: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "kept",
-        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
-    }
+    "default": {"BACKEND": "config.cache.SharedCache", **_SHARED} if REDIS_URL else _OWN,
+    "strict": {"BACKEND": "django.core.cache.backends.redis.RedisCache", **_SHARED}
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    else _OWN,
 }
 
 CELERY_BROKER_URL = REDIS_URL or "memory://"
@@ -344,18 +348,25 @@ KEPT_MAIL_FOLDER = env.text("KEPT_MAIL_FOLDER")
 REST_FRAMEWORK = {
     # The browsable API renders with inline scripts, which the content security policy refuses.
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.bearer.KeyAuthentication"],
+    # A view that says nothing else is closed.
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.bearer.PerAddress", "accounts.bearer.PerKey"],
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "config.api.as_problem",
+    "URL_FORMAT_OVERRIDE": None,
 }
+# Calls in each minute of the clock; 0 counts none.
+KEPT_API_CALLS_PER_ADDRESS = int(env.number("KEPT_API_CALLS_PER_ADDRESS", 300))
+KEPT_API_CALLS_PER_KEY = int(env.number("KEPT_API_CALLS_PER_KEY", 120))
 SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
     "TITLE": "Kept",
-    "VERSION": "v1",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "POSTPROCESSING_HOOKS": ["config.openapi.complete"],
 }
 
 # --- logs and tests -----------------------------------------------------------------------------

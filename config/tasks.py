@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from celery import shared_task
-from django.core.cache import cache
+from django.core.cache import caches
 from django.utils import timezone
 
 HEARTBEAT_KEY = "kept:heartbeat"
@@ -14,4 +14,4 @@ SCHEDULE = {"config.heartbeat": HEARTBEAT_INTERVAL}
 @shared_task(name="config.heartbeat")
 def heartbeat() -> None:
     """Note that a task sent by beat has just been run by a worker."""
-    cache.set(HEARTBEAT_KEY, timezone.now().timestamp(), timeout=3600)
+    caches["strict"].set(HEARTBEAT_KEY, timezone.now().timestamp(), timeout=3600)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from config import health, hubs, wellknown
+from config import api, health, hubs, openapi, wellknown
 
 handler500 = "config.away.broken"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -25,6 +25,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ],
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("config.v1")),
+    path("api/schema/", openapi.schema, name="api_schema"),
+    path("api/docs/", openapi.docs, name="api_docs"),
+    path("api/docs/explorer/", openapi.explorer, name="api_explorer"),
+    # The last one below api/: an error there is a problem, never a page.
+    path("api/", api.unknown),
+    path("api/<path:rest>", api.unknown),
 ]
 
 if settings.DEVELOPMENT:

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from audit.access import Section, add_to_privacy_centre
+from audit.access import Scope, Section, add_scope, add_to_privacy_centre
 
 add_to_privacy_centre(
     Section(
@@ -13,3 +13,5 @@ add_to_privacy_centre(
         order=10,
     )
 )
+add_scope(Scope(key="choices:read", text=_("See your choices and their history.")))
+add_scope(Scope(key="choices:write", text=_("Say yes or no for you, in the words you were shown.")))

@@ -1,0 +1,35 @@
+"""Addresses of version 1 of the API. Included after the rooms', whose converters they use."""
+
+from django.urls import path
+
+from accounts.api import Me
+from consent.api import ChoicesView, ChoiceView, HistoryView
+from policy import api as policy
+from requests.api import RequestsView, RequestView, WithdrawView
+
+urlpatterns = [
+    path("policy/", policy.PolicyView.as_view(), name="api_policy"),
+    path("policy/versions/", policy.VersionsView.as_view(), name="api_versions"),
+    path(
+        "policy/versions/<path:which>/source/",
+        policy.SourceView.as_view(),
+        name="api_version_source",
+    ),
+    path("policy/versions/<path:which>/", policy.VersionView.as_view(), name="api_version"),
+    path("promises/", policy.PromisesView.as_view(), name="api_promises"),
+    path("promises/<slug:promise_id>/", policy.PromiseView.as_view(), name="api_promise"),
+    path("data-map/", policy.DataMapView.as_view(), name="api_data_map"),
+    path("me/", Me.as_view(), name="api_me"),
+    path("me/choices/", ChoicesView.as_view(), name="api_choices"),
+    path("me/choices/<slug:kind>/<slug:key>/", ChoiceView.as_view(), name="api_choice"),
+    path(
+        "me/choices/<slug:kind>/<slug:key>/history/",
+        HistoryView.as_view(),
+        name="api_choice_history",
+    ),
+    path("me/requests/", RequestsView.as_view(), name="api_requests"),
+    path("me/requests/<reference:reference>/", RequestView.as_view(), name="api_request"),
+    path(
+        "me/requests/<reference:reference>/withdraw/", WithdrawView.as_view(), name="api_withdraw"
+    ),
+]
