@@ -56,6 +56,7 @@ class Postgres:
         version = re.findall(r"\d+", shown)[0]
         self.home = folder / f"postgres-{version}"  # a new major version can't read the old files
         self.notes = folder / f"postgres-{version}.json"
+        self.pid: int | None = None  # while we use it
 
     def url(self, role: str = RUNTIME, database: str = "kept") -> str:
         notes = read_private(self.notes)
@@ -71,17 +72,28 @@ class Postgres:
 
     def start(self) -> None:
         with locked(self.folder / "postgres.lock"):
-            if self.is_up():
-                return
-            if not (self.home / "data" / "PG_VERSION").exists():
-                self._create()
-            self._launch()
-            self._prepare()
+            if not self.is_up():
+                if not (self.home / "data" / "PG_VERSION").exists():
+                    self._create()
+                self._launch()
+                self._prepare()
+            self.pid = self._running_pid()
 
     def stop(self) -> None:
-        with locked(self.folder / "postgres.lock"):
-            if (self.home / "data" / "postmaster.pid").exists():
+        """Stop it in order; at once when somebody removed its files under it."""
+        if self._running_pid() is not None:
+            with locked(self.folder / "postgres.lock"):
                 self._pg("pg_ctl", "-m", "fast", "-w", "-t", "60", "stop", check=False)
+        elif self.pid is not None:
+            end_process(self.pid, named="postgres", by=signal.SIGQUIT)
+        self.pid = None
+
+    def _running_pid(self) -> int | None:
+        try:
+            lines = (self.home / "data" / "postmaster.pid").read_text().splitlines()
+            return int(lines[0])
+        except (OSError, ValueError, IndexError):
+            return None
 
     def _create(self) -> None:
         shutil.rmtree(self.home, ignore_errors=True)  # what an interrupted initdb left
@@ -259,11 +271,17 @@ class Valkey:
         return False
 
     def stop(self) -> None:
+        """Stop it, also when somebody removed its files under it."""
+        if not self.folder.exists():
+            self._kill()
+            return
         with locked(self.folder / "valkey.lock"):
             self._kill()
 
     def _kill(self) -> None:
         pid = read_private(self.notes).get("pid")
+        if pid is None and self.process is not None:
+            pid = self.process.pid
         if isinstance(pid, int):
             end_process(pid, named=self.program.name)
         if self.process is not None:
@@ -282,13 +300,15 @@ def ports(earlier: int | None) -> Iterator[int]:
         yield free_port()
 
 
-def end_process(pid: int, *, named: str, seconds: float = 15) -> None:
-    """End the process with this id if it still is the program we started; TERM, then KILL."""
+def end_process(
+    pid: int, *, named: str, by: signal.Signals = signal.SIGTERM, seconds: float = 15
+) -> None:
+    """End the process with this id if it still is the program we started: `by`, then KILL."""
     try:
         process = psutil.Process(pid)
         if named not in " ".join(process.cmdline()):
             return
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(by)
         try:
             process.wait(seconds)
         except psutil.TimeoutExpired:
@@ -321,7 +341,8 @@ class Stack:
             "DATABASE_URL": self.postgres.url(RUNTIME, database),
             "MIGRATE_DATABASE_URL": self.postgres.url(OWNER, database),
             "KEPT_RUNTIME_ROLE": RUNTIME,
-            "PACKAGES_ROOT": str(self.folder / "packages"),
+            # One folder per database: what no row names is removed.
+            "PACKAGES_ROOT": str(self.folder / "packages" / database),
             **local_secrets(self.folder),
         }
         if self.valkey.is_up():

@@ -195,6 +195,8 @@ class Run:
     def _watch(self) -> None:
         while not self.stopping.wait(0.5):
             self._raise_ended()
+            if not (self.state / "running.json").exists():
+                raise CannotRun(f"somebody removed {self.state} under the running site")
 
     def _raise_ended(self) -> None:
         for name in self.processes.ended():

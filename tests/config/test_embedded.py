@@ -81,6 +81,21 @@ def test_a_second_start_adopts_running_servers(stack: embedded.Stack) -> None:
     assert not stack.valkey.is_up()
 
 
+@pytest.mark.parametrize("all_of_it", [True, False])
+def test_stop_ends_servers_whose_files_somebody_removed(
+    stack: embedded.Stack, all_of_it: bool
+) -> None:
+    stack.start()
+    processes = [postmaster(stack), psutil.Process(read_private(stack.valkey.notes)["pid"])]
+    if all_of_it:
+        shutil.rmtree(stack.folder)
+    else:
+        for each in stack.folder.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    stack.stop()
+    assert [gone(process) for process in processes] == [True, True]
+
+
 def test_the_last_user_stops_the_database(stack: embedded.Stack) -> None:
     with embedded.in_use(stack.folder) as first:
         with embedded.in_use(stack.folder):
