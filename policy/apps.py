@@ -15,7 +15,8 @@ class PolicyConfig(AppConfig):
         from django.db.models.signals import post_save
 
         from audit.models import Evidence
-        from policy import board, memory
+        from policy import board, memory, trail
 
         request_started.connect(memory.keep_fresh, dispatch_uid="policy.memory.keep_fresh")
         post_save.connect(board.newest.forget, sender=Evidence, dispatch_uid="policy.board.newest")
+        post_save.connect(trail.forget, sender=Evidence, dispatch_uid="policy.trail.forget")

@@ -68,18 +68,44 @@ def evaluate_if_due(*, key: str, version: PolicyVersion, now: datetime) -> Evide
         return None
     found = control.controls()[key]
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtext('policy.evaluate'), hashtext(%s))",
-                [key],
-            )
-            (mine,) = cursor.fetchone()
-        if not mine:
+        if not _mine(key):
             return None
         newest = Evidence.objects.filter(control=key).order_by("-at").first()
         if not _is_due(found, newest, version, now):
             return None
         return _evaluate(found, version, now)
+
+
+def evaluate_newer(
+    *, key: str, version: PolicyVersion, asked_at: datetime, now: datetime
+) -> Evidence | None:
+    """Evaluate a control because somebody asked, unless that was done since they asked."""
+    if key not in controls_in_force(version):
+        return None
+    found = control.controls()[key]
+    with transaction.atomic():
+        if not _mine(key):
+            return None
+        if Evidence.objects.filter(control=key, at__gte=asked_at).exists():
+            return None
+        return _evaluate(found, version, now)
+
+
+def checked_since(*, version: PolicyVersion, asked_at: datetime) -> tuple[int, int]:
+    """How many controls in force have evidence of then or later, and how many there are."""
+    keys = list(controls_in_force(version))
+    fresh = Evidence.objects.filter(control__in=keys, at__gte=asked_at)
+    return fresh.order_by().values("control").distinct().count(), len(keys)
+
+
+def _mine(key: str) -> bool:
+    """Whether nobody else evaluates this control; until the end of the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(hashtext('policy.evaluate'), hashtext(%s))", [key]
+        )
+        (mine,) = cursor.fetchone()
+    return bool(mine)
 
 
 def _evaluate(found: control.Control, version: PolicyVersion, now: datetime) -> Evidence:

@@ -1,6 +1,6 @@
 """Ticks of this room: promises are evaluated when their evidence grows old."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from celery import shared_task
 from django.utils import timezone
@@ -22,6 +22,17 @@ def check_promises() -> int:
     for key in keys:
         send_on_commit(check_promise, key)
     return len(keys)
+
+
+@shared_task(name="policy.check_promise_now")
+def check_promise_now(key: str, asked_at: str) -> None:
+    """Evaluate one control because staff asked at that time (ISO 8601)."""
+    evaluation.evaluate_newer(
+        key=key,
+        version=current.in_force(),
+        asked_at=datetime.fromisoformat(asked_at),
+        now=timezone.now(),
+    )
 
 
 @shared_task(name="policy.check_promise")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from policy import views
+from policy import staff_views, views
 
 app_name = "policy"
 urlpatterns = [
@@ -11,8 +11,10 @@ urlpatterns = [
     path("policy/versions/<path:which>/policy.toml", views.source, name="source"),
     path("policy/versions/<path:which>/", views.version, name="version"),
     path("policy/promises/", views.promises, name="promises"),
+    path("policy/promises/<str:promise_id>/", views.promise, name="promise"),
     path("policy/data/", views.data, name="data"),
     path("policy/accent.css", views.accent, name="accent"),
-    path("staff/promises/", views.staff_promises, name="staff_promises"),
-    path("staff/promises/<str:key>/", views.staff_control, name="staff_control"),
+    path("staff/promises/", staff_views.staff_promises, name="staff_promises"),
+    path("staff/promises/check/", staff_views.check_now, name="check_now"),
+    path("staff/promises/<str:key>/", staff_views.staff_control, name="staff_control"),
 ]

@@ -1,4 +1,4 @@
-"""Pages about the policy. All but the staff's are public, need no query and can be revalidated."""
+"""Public pages about the policy: they need no query and can be revalidated."""
 
 from __future__ import annotations
 
@@ -17,15 +17,11 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
-from audit import control
-from audit.access import personal, staff_page
-from audit.models import Evidence
-from policy import board, current, datapage, history
+from policy import board, current, datapage, history, trail
 from policy.models import PolicyVersion
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
-EVIDENCE_SHOWN = 50
 _bodies: dict[tuple[str, str | None], SafeString] = {}
 
 
@@ -114,35 +110,25 @@ def promises(request: HttpRequest) -> HttpResponse:
 
 
 @public
+def promise(request: HttpRequest, promise_id: str) -> HttpResponse:
+    """One promise: whether it is kept, how that is checked, and how it fared day by day."""
+    version, now = current.in_force(), timezone.now()
+    line = board.line(version=version, promise_id=promise_id, now=now)
+    if line is None:
+        raise Http404
+    context = {"line": line, "version": version, "nav_current": "promises"}
+    if line.control is not None:
+        days, zone = trail.remembered(), version.document.zone
+        context["trail"] = trail.drawn(key=line.control.key, outcomes=days, now=now, zone=zone)
+    return render(request, "policy/promise.html", context)
+
+
+@public
 def accent(request: HttpRequest) -> HttpResponse:
     """The operator's colours, over those of the stylesheet."""
     site = current.document().site
     css = f":root {{\n  --accent: light-dark({site.accent}, {site.accent_dark});\n}}\n"
     return HttpResponse(css, content_type="text/css; charset=utf-8")
-
-
-@staff_page("audit.promises")
-@personal
-@require_safe
-def staff_promises(request: HttpRequest) -> HttpResponse:
-    """The promise board with full figures and the way to each control's evidence."""
-    version = current.in_force()
-    lines = board.lines(version=version, now=timezone.now())
-    context = {"lines": lines, "figures": board.tally(lines), "nav_current": "staff"}
-    return render(request, "policy/staff_promises.html", context)
-
-
-@staff_page("audit.promises")
-@personal
-@require_safe
-def staff_control(request: HttpRequest, key: str) -> HttpResponse:
-    """One control's evidence, newest first, with the ids of what broke the promise."""
-    found = control.controls().get(key)
-    if found is None:
-        raise Http404
-    evidence = Evidence.objects.filter(control=key).order_by("-at")[:EVIDENCE_SHOWN]
-    context = {"control": found, "evidence": evidence, "nav_current": "staff"}
-    return render(request, "policy/staff_control.html", context)
 
 
 def _version(which: str) -> PolicyVersion:
