@@ -27,7 +27,7 @@ from tests.factories.accounts import (
     staff_member,
 )
 from tests.factories.policy import publish_file
-from tests.requests.test_pages_browser import carry, look
+from tests.plugins.looking import carry, look
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from django.conf import settings as django_settings
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
@@ -19,11 +15,9 @@ from tests.consent.conftest import policy_source
 from tests.factories.accounts import member
 from tests.factories.consent import CATEGORY, PURPOSE, TRANSFER, decided, posted
 from tests.factories.policy import publish_bytes
+from tests.plugins.looking import carry, look
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-WIDTHS = (360, 1280)
-SCHEMES = ("light", "dark")
-PICTURES = os.environ.get("KEPT_PICTURES")
 
 
 @pytest.fixture
@@ -34,28 +28,11 @@ def site(live_server: Any, settings: Any) -> str:
     return str(live_server.url)
 
 
-def carry(page: Page, user: Any, site: str) -> None:
+def sign_in(page: Page, user: Any, site: str) -> None:
     """Sign that person in in this browser."""
     client = Client()
     client.force_login(user)
-    name = django_settings.SESSION_COOKIE_NAME
-    page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": site}])
-
-
-def look(page: Page, url: str, name: str) -> None:
-    """Open at each width in each scheme: nothing scrolls sideways, axe finds nothing."""
-    for width in WIDTHS:
-        for scheme in SCHEMES:
-            page.set_viewport_size({"width": width, "height": 900})
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
-            page.goto(url)
-            if PICTURES:
-                shot = Path(PICTURES) / f"{name}-{width}-{scheme}.png"
-                page.screenshot(path=shot, full_page=True)
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{name} is {wide} px wide at {width}"
-            found = Axe().run(page)
-            assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+    carry(page, client, site)
 
 
 def test_pages_have_no_barrier(site: str, page: Page) -> None:
@@ -68,7 +45,7 @@ def test_pages_have_no_barrier(site: str, page: Page) -> None:
     page.get_by_role("button", name="No more of “News of our services”").click()
     look(page, f"{site}/unsubscribe/unknown/", "unsubscribe-unknown")
     look(page, f"{site}/cookies/", "cookies")
-    carry(page, user, site)
+    sign_in(page, user, site)
     look(page, f"{site}/privacy/choices/", "choices")
     look(page, f"{site}/privacy/choices/purpose/{PURPOSE}/", "history")
     look(page, f"{site}/privacy/choices/mail/digest/", "history-empty")
@@ -77,7 +54,7 @@ def test_pages_have_no_barrier(site: str, page: Page) -> None:
 
 def test_a_switch_saves_itself_with_script(site: str, page: Page) -> None:
     user = member()
-    carry(page, user, site)
+    sign_in(page, user, site)
     page.goto(f"{site}/privacy/choices/")
     page.get_by_role("switch", name="The weekly digest").check()
     expect(page.get_by_role("status")).to_contain_text("“The weekly digest” is on from now.")
@@ -88,7 +65,7 @@ def test_a_switch_is_saved_by_its_button_without_script(site: str, browser: Brow
     user = member()
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    carry(page, user, site)
+    sign_in(page, user, site)
     page.goto(f"{site}/privacy/choices/")
     page.get_by_role("switch", name="News of our services").uncheck()
     page.get_by_role("button", name=re.compile("Save.*News of our services")).click()

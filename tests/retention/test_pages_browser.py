@@ -21,7 +21,7 @@ from retention.sweep import sweep
 from tests.factories.accounts import prove_second_factor, staff_member
 from tests.factories.policy import publish_file
 from tests.factories.retention import make_person, make_sessions
-from tests.requests.test_pages_browser import carry, look
+from tests.plugins.looking import carry, look
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
