@@ -22,8 +22,9 @@ The design.
   number shown is still the number waiting, so nobody decides about something else than they saw,
   and of two who decide at once one is told that it was decided. When more are due than were let
   go, the release is void and a new brake waits.
-- The release binds to the digest of the rule, as published. A corrected file has another rule, so
-  neither a release nor a stop outlives the mistake. A release that nobody used lapses in a week.
+- Both decisions bind to the digest of the rule that binds the rows. A stricter rule published since
+  is another one and waits anew. A longer one does not bind rows that were promised the short
+  period, so those stay stopped until somebody decides. An unused release lapses in a week.
 - What is braked is not hidden: the run ends as braked, the command exits with 3, the dry run says
   so beforehand, the staff's hub says so, and the promise about periods breaks by itself when it
   lasts, because its control does not ask this module.
@@ -48,6 +49,8 @@ from django.db.models import F, Min, Q, Sum
 
 from audit.log import SYSTEM, record
 from datamap import registry
+from policy import current
+from policy.document import RetentionRule
 from retention.models import Brake, DayTaken, SweepRun, SweepStep
 from retention.selection import due_rows
 
@@ -131,6 +134,14 @@ def finish(*, step: SweepStep, now: datetime) -> None:
         Brake.objects.filter(pk=step.brake_id, state=Brake.State.RELEASED).update(
             state=Brake.State.USED, closed_at=now
         )
+
+
+def rule_of(brake: Brake, *, now: datetime) -> RetentionRule | None:
+    """The rule of the policy in force that the brake is about; None when it is no longer there."""
+    for rule in current.document(now).rules_for(brake.holding):
+        if (rule.clock, rule.action) == (brake.clock, brake.action):
+            return rule
+    return None
 
 
 def digest(steps: Sequence[SweepStep]) -> str:

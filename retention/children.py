@@ -83,19 +83,8 @@ def open_case(
     **kwargs: Any,
 ) -> ChildCase:
     """Open the case, in the transaction that locked the person; a second report joins the first."""
-    document = current.fresh(now).document
-    zone, holidays = document.zone, document.site.holidays
-    contest_until = document.age.contest.after(now, zone=zone, holidays=holidays)
-    fresh = ChildCase(
-        reference=secrets.token_urlsafe(16),
-        subject_id=subject_id,
-        arrived_at=min(arrived_at, now),
-        learned_at=now,
-        locked_at=now,
-        restricted_before=restricted_before,
-        contest_until=contest_until,
-        erase_by=document.age.erase_within.after(contest_until, zone=zone, holidays=holidays),
-    )
+    fresh = _planned(subject_id, arrived_at=arrived_at, now=now)
+    fresh.restricted_before = restricted_before
     with transaction.atomic():
         ChildCase.objects.bulk_create([fresh], ignore_conflicts=True)
         case = ChildCase.objects.select_for_update().get(
@@ -120,6 +109,22 @@ def open_case(
         )
     letters.tell_locked(case, now=now)
     return case
+
+
+def _planned(subject_id: UUID, *, arrived_at: datetime, now: datetime) -> ChildCase:
+    """A case with the times of the policy in force, not stored yet."""
+    document = current.fresh(now).document
+    zone, holidays = document.zone, document.site.holidays
+    contest_until = document.age.contest.after(now, zone=zone, holidays=holidays)
+    return ChildCase(
+        reference=secrets.token_urlsafe(16),
+        subject_id=subject_id,
+        arrived_at=min(arrived_at, now),
+        learned_at=now,
+        locked_at=now,
+        contest_until=contest_until,
+        erase_by=document.age.erase_within.after(contest_until, zone=zone, holidays=holidays),
+    )
 
 
 def find(*, token: str) -> ChildCase | None:
@@ -215,7 +220,9 @@ def confirm_child(*, case_id: UUID, reason: str, decider: User, now: datetime) -
             decision=reason,
         )
         _note(case, verb="retention.child-confirmed", actor=staff(decider.pk), now=now)
-        letters.post(case, category="answer", template="child_confirmed", context={}, now=now)
+        letters.post(
+            case, category="answer", template="child_confirmed", context={}, now=now, last=True
+        )
         _erase(case, actor=staff(decider.pk), now=now)
     return case
 

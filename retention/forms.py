@@ -37,6 +37,12 @@ class ReasonForm(forms.Form):
     )
 
 
+class BrakeForm(ReasonForm):
+    """A decision about so many rows: those that stood on the page."""
+
+    shown = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+
 class ReleaseForm(BirthDateForm):
     """Not a child: the right birth date, needed where the one we hold says child."""
 

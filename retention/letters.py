@@ -18,6 +18,7 @@ from accounts.models import User
 from consent import mail
 from datamap.models import Subject
 from policy import current
+from policy.context import SiteFace
 from retention.models import ChildCase
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ def tell_locked(case: ChildCase, *, now: datetime) -> None:
     context = {
         "link": settings.SITE_URL + reverse("retention:contest", args=[token]),
         "until": date_format(localtime(case.contest_until, zone), "j F Y, H:i"),
-        "zone": str(zone),
+        "place": SiteFace(zone=zone).place,
     }
     try:
         with transaction.atomic():
@@ -45,9 +46,15 @@ def tell_locked(case: ChildCase, *, now: datetime) -> None:
 
 
 def post(
-    case: ChildCase, *, category: str, template: str, context: dict[str, Any], now: datetime
+    case: ChildCase,
+    *,
+    category: str,
+    template: str,
+    context: dict[str, Any],
+    now: datetime,
+    last: bool = False,
 ) -> bool:
-    """Mail the person of a case; False when no address is known."""
+    """Mail the person of a case; False when no address is known. last: nothing comes after it."""
     user = User.objects.filter(subject_id=case.subject_id).only("email").first()
     subject = Subject.objects.only("email").get(pk=case.subject_id)
     address = user.email if user else subject.email
@@ -60,6 +67,7 @@ def post(
         address=address,
         subject_id=case.subject_id,
         now=now,
+        last=last,
     )
     return True
 

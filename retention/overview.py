@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from policy import current
 from policy.document import RetentionRule
-from retention import rules, schedule
-from retention.models import ChildCase, Erasure, SweepRun, SweepStep
+from retention import history, rules, schedule
+from retention.models import Brake, ChildCase, Erasure, SweepRun, SweepStep
 from retention.worker import ALARM_AFTER
 
 CHIPS = {
@@ -21,6 +23,16 @@ CHIPS = {
     ChildCase.State.ERASING: "wait",
     ChildCase.State.RELEASED: "none",
     ChildCase.State.ERASED: "kept",
+}
+
+
+RUN_CHIPS = {
+    SweepRun.State.RUNNING: "wait",
+    SweepRun.State.PAUSED: "wait",
+    SweepRun.State.DONE: "kept",
+    SweepRun.State.BRAKED: "broken",
+    SweepRun.State.FAILED: "broken",
+    SweepRun.State.LEFT: "none",
 }
 
 
@@ -34,17 +46,12 @@ class RuleLine:
     rule: RetentionRule
     step: SweepStep | None
     lag: timedelta | None
-    would_go: int | None
     state: str
 
     @property
     def lag_words(self) -> str:
         """The lag in its largest fitting unit."""
-        lag = self.lag or timedelta()
-        if lag >= timedelta(days=2):
-            return ngettext("%(n)d day", "%(n)d days", lag.days) % {"n": lag.days}
-        hours = int(lag.total_seconds() // 3600)
-        return ngettext("%(n)d hour", "%(n)d hours", hours) % {"n": hours}
+        return in_words(self.lag or timedelta())
 
 
 @dataclass(frozen=True)
@@ -56,10 +63,10 @@ class CaseLine:
     late: bool
 
 
-def page(*, now: datetime, preview: SweepRun | None = None) -> dict[str, Any]:
-    """Everything the page about sweeps shows."""
+def page(*, now: datetime) -> dict[str, Any]:
+    """Everything the page about sweeps shows: seven queries."""
     document = current.document(now)
-    last, counted = _latest_steps(), _steps_of(preview)
+    last = _latest_steps(document.retention)
     erasures = Erasure.objects.filter(state__in=Erasure.OPEN).aggregate(
         open=Count("pk"),
         late=Count("pk", filter=Q(deadline__lt=now)),
@@ -67,19 +74,48 @@ def page(*, now: datetime, preview: SweepRun | None = None) -> dict[str, Any]:
     )
     refused = rules.refusals(document)
     lines = [
-        _rule_line(rule, last, counted, refused.get(place, ""))
+        _rule_line(rule, last, refused.get(place, ""))
         for place, rule in enumerate(document.retention)
     ]
+    runs, bars = list(history.runs()[:10]), history.days(now=now, zone=document.zone)
     return {
         "lines": lines,
-        "runs": SweepRun.objects.filter(dry_run=False).order_by("-started_at")[:10],
+        "last": runs[0] if runs else None,
+        "runs": [(run, RUN_CHIPS[SweepRun.State(run.state)]) for run in runs],
+        "figures": _figures(lines, runs),
+        "brakes": Brake.objects.filter(state__in=Brake.OPEN).order_by("braked_at"),
+        "bars": bars,
+        "swept": sum(bar.rows for bar in bars),
         "next_due": schedule.next_due(),
         "erasures": erasures,
-        "preview": preview,
-        "would_go": sum(line.would_go or 0 for line in lines),
         "zone": document.zone,
         "nav_current": "staff",
     }
+
+
+def in_words(length: timedelta) -> str:
+    """A length of time in its largest fitting unit."""
+    if length >= timedelta(days=2):
+        return ngettext("%(n)d day", "%(n)d days", length.days) % {"n": length.days}
+    hours = int(length.total_seconds() // 3600)
+    return ngettext("%(n)d hour", "%(n)d hours", hours) % {"n": hours}
+
+
+def _figures(lines: list[RuleLine], runs: list[SweepRun]) -> list[dict[str, Any]]:
+    """The last sweep in four figures."""
+    if not runs:
+        return []
+    lag = max((line.lag for line in lines if line.lag is not None), default=None)
+    errors = sum(line.state == "broken" for line in lines)
+    return [
+        {"label": _("rows in the last sweep"), "value": getattr(runs[0], "rows", 0) or 0},
+        {"label": _("oldest row past its end"), "value": in_words(lag) if lag else _("none")},
+        {
+            "label": _("rules with an error"),
+            "value": errors,
+            "state": "broken" if errors else "kept",
+        },
+    ]
 
 
 def cases() -> QuerySet[ChildCase]:
@@ -108,34 +144,30 @@ def waiting(*, now: datetime) -> tuple[int, int]:
     return counts["contested"], counts["late"]
 
 
-def _latest_steps() -> dict[tuple[str, str], SweepStep]:
-    newest = (
-        SweepStep.objects.filter(run__dry_run=False)
-        .order_by("holding", "clock", "-id")
-        .distinct("holding", "clock")
-        .select_related("run")
-    )
-    return {(step.holding, step.clock): step for step in newest}
-
-
-def _steps_of(run: SweepRun | None) -> dict[tuple[str, str], int]:
-    found: dict[tuple[str, str], int] = {}
-    for step in run.steps.all() if run is not None else ():
-        key = (step.holding, step.clock)
-        found[key] = found.get(key, 0) + step.rows
-    return found
+def _latest_steps(known: Iterable[RetentionRule]) -> dict[tuple[str, str], SweepStep]:
+    """The newest step of every rule: one index step each, in one query."""
+    pairs = {(rule.holding, rule.clock) for rule in known}
+    if not pairs:
+        return {}
+    parts = [
+        SweepStep.objects.filter(dry_run=False, holding=holding, clock=clock)
+        .order_by("-id")
+        .values("pk")[:1]
+        for holding, clock in sorted(pairs)
+    ]
+    newest = parts[0].union(*parts[1:], all=True) if len(parts) > 1 else parts[0]
+    steps = SweepStep.objects.filter(pk__in=newest).select_related("run", "brake")
+    return {(step.holding, step.clock): step for step in steps}
 
 
 def _rule_line(
-    rule: RetentionRule,
-    last: dict[tuple[str, str], SweepStep],
-    counted: dict[tuple[str, str], int],
-    refused: str,
+    rule: RetentionRule, last: dict[tuple[str, str], SweepStep], refused: str
 ) -> RuleLine:
-    key = (rule.holding, rule.clock)
-    step = last.get(key)
+    step = last.get((rule.holding, rule.clock))
     lag = step.until - step.oldest if step is not None and step.oldest is not None else None
     state = "none" if step is None else "kept"
-    if refused or (step is not None and step.error):
+    if step is not None and step.finished_at is None:
+        state = "wait"
+    if refused or (step is not None and (step.error or step.braked)):
         state = "broken"
-    return RuleLine(rule, step, lag, counted.get(key) if counted else None, state)
+    return RuleLine(rule, step, lag, state)

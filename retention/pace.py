@@ -80,6 +80,14 @@ def first_size(weight: float, *, first: int = FIRST) -> int:
     return max(min(first, SMALLEST_FIRST), int(first / max(weight, 1.0)))
 
 
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Have Postgres end a statement after so long, in the caller's transaction."""
+    before = _set_limits(seconds, LOCK_SECONDS)
+    yield
+    _set_limits(*before)
+
+
 def _set_limits(statement: float, lock: float) -> tuple[float, float]:
     """Set both for the rest of the transaction, in seconds; what they were. One round trip."""
     with connection.cursor() as cursor:

@@ -18,7 +18,7 @@ from django.db.models import Count, Q
 from datamap.dispatch import send_on_commit
 from policy import current
 from policy.current import NoPolicy
-from retention import runs, ticks
+from retention import history, runs, ticks
 from retention.models import SweepRun, Tick
 from retention.sweep import join
 
@@ -64,4 +64,5 @@ def _waiting(*, now: datetime) -> SweepRun | None:
     with transaction.atomic():
         if not ticks.take(name=NAME, now=now, interval=INTERVAL):
             return None
+        history.end_old(now=now)
         return runs.begin(now=now)

@@ -1,5 +1,6 @@
 """Where this room's pages stand on the staff console."""
 
+from django.db.models import Count, Subquery, Value
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -7,7 +8,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from audit.access import Section, add_to_staff_console
 from retention import overview
-from retention.models import SweepRun
+from retention.models import Brake, SweepRun
 
 
 def _children(request: HttpRequest) -> str:
@@ -21,8 +22,21 @@ def _children(request: HttpRequest) -> str:
 
 
 def _sweeps(request: HttpRequest) -> str:
-    last = SweepRun.objects.filter(dry_run=False).order_by("-started_at").first()
-    return str(last.get_state_display()) if last is not None else _("no sweep has run yet")
+    held = Brake.objects.filter(state=Brake.State.WAITING).order_by()
+    counted = held.annotate(one=Value(1)).values("one").annotate(n=Count("pk")).values("n")
+    runs = SweepRun.objects.filter(dry_run=False).order_by("-started_at")
+    last = runs.annotate(braked=Subquery(counted)).first()
+    if last is None:
+        return _("no sweep has run yet")
+    words = str(last.get_state_display())
+    if last.braked:
+        stopped = ngettext(
+            "✕ The brake stopped %(n)d rule: decide now",
+            "✕ The brake stopped %(n)d rules: decide now",
+            last.braked,
+        ) % {"n": last.braked}
+        return f"{stopped} · {words}"
+    return words
 
 
 add_to_staff_console(

@@ -1,4 +1,4 @@
-"""Pages for staff: what the sweeps did and would do, and the cases of children."""
+"""The desk for children's cases: see, read for a reason, decide."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import cast
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db import connection, transaction
-from django.db.utils import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -23,35 +21,8 @@ from policy import current
 from retention import children, overview
 from retention.forms import ReasonForm, ReleaseForm
 from retention.models import ChildCase
-from retention.sweep import sweep
 
 CHILDREN = "retention.children"
-DRY_RUN_SECONDS = 20
-
-
-@personal
-@staff_page("retention.view")
-@require_GET
-def sweeps(request: HttpRequest) -> HttpResponse:
-    """The rules in force with what the last sweep did for each."""
-    now = timezone.now()
-    return render(request, "retention/sweeps.html", overview.page(now=now))
-
-
-@personal
-@staff_page("retention.view")
-@require_POST
-def dry_run(request: HttpRequest) -> HttpResponse:
-    """Count what a sweep would do now; nothing is changed."""
-    now = timezone.now()
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = '{DRY_RUN_SECONDS}s'")
-            run = sweep(now=now, dry_run=True)
-    except OperationalError:
-        messages.error(request, _("Counting took too long. Ask for a dry run on the console."))
-        return redirect("retention:sweeps")
-    return render(request, "retention/sweeps.html", overview.page(now=now, preview=run))
 
 
 @personal
@@ -105,13 +76,7 @@ def release(request: HttpRequest, reference: str) -> HttpResponse:
     if not form.is_valid():
         return _refuse(request, found, now, release=form)
     try:
-        children.confirm_not_child(
-            case_id=found.pk,
-            reason=form.cleaned_data["reason"],
-            decider=_user(request),
-            now=now,
-            born_on=form.born_on,
-        )
+        _release(request, found, form, now)
     except children.StillAChild:
         form.add_error("year", _("With this birth date the person is still a child."))
         return _refuse(request, found, now, release=form)
@@ -119,6 +84,16 @@ def release(request: HttpRequest, reference: str) -> HttpResponse:
         return _too_late(request, found)
     messages.success(request, _("Released. The person can sign in again and has been told."))
     return redirect("retention:cases")
+
+
+def _release(request: HttpRequest, found: ChildCase, form: ReleaseForm, now: datetime) -> None:
+    children.confirm_not_child(
+        case_id=found.pk,
+        reason=form.cleaned_data["reason"],
+        decider=_user(request),
+        now=now,
+        born_on=form.born_on,
+    )
 
 
 @personal
@@ -181,14 +156,19 @@ def _case_context(
         "own": found.subject_id == _user(request).subject_id,
         "reading": reading,
         "statement": statement,
-        "release_form": forms.get(
-            "release", ReleaseForm(now=now, needed=children.needs_birth_date(found, now))
-        ),
-        "confirm_form": forms.get("confirm", ReasonForm(prefix="confirm")),
-        "parent_form": forms.get("parent", ReasonForm(prefix="parent")),
+        **{f"{name}_form": form for name, form in _fresh_forms(found, now).items()},
+        **{f"{name}_form": form for name, form in forms.items()},
         "parental": document.age.parental_consent,
         "zone": document.zone,
         "nav_current": "staff",
+    }
+
+
+def _fresh_forms(found: ChildCase, now: datetime) -> dict[str, ReasonForm | ReleaseForm]:
+    return {
+        "release": ReleaseForm(now=now, needed=children.needs_birth_date(found, now)),
+        "confirm": ReasonForm(prefix="confirm"),
+        "parent": ReasonForm(prefix="parent"),
     }
 
 

@@ -21,10 +21,10 @@ from audit.movements import Reason, because
 from datamap import registry
 from policy import current
 from policy.models import PolicyVersion
-from retention import brake, erase, removal, rules, runs
+from retention import alarms, brake, erase, removal, rules, runs
 from retention.dependents import Dependent, dependents
 from retention.models import SweepStep
-from retention.pace import FIRST, LARGEST, Pace, first_size
+from retention.pace import FIRST, LARGEST, Pace, first_size, limited
 from retention.removal import Removed
 from retention.runs import Shift, ShiftOver
 from retention.selection import Place, due_rows, next_rows
@@ -32,7 +32,7 @@ from retention.weight import weight
 
 log = structlog.get_logger(__name__)
 LOOK_EVERY = timedelta(seconds=5)  # whether another policy has come into force
-COUNT_SECONDS = 200  # of one statement of a dry run; below the time limit of a task
+COUNT_SECONDS = 200.0  # of one statement of a dry run; below the time limit of a task
 
 
 class OutOfTime(RuntimeError):
@@ -44,7 +44,7 @@ class StepOver(RuntimeError):
 
 
 class Stint:
-    """One shift at one step."""
+    """One shift at one step. count_seconds: a count that takes longer is left to somebody else."""
 
     def __init__(
         self,
@@ -55,8 +55,10 @@ class Stint:
         budget: timedelta | None,
         first: int = FIRST,
         largest: int = LARGEST,
+        count_seconds: float | None = None,
     ) -> None:
         self.shift, self.step, self.budget = shift, step, budget
+        self.count_seconds = count_seconds
         self.clock = shift.clock
         self.zone: ZoneInfo = version.document.zone
         self.ruled = rules.ruled(version.document)
@@ -87,16 +89,20 @@ class Stint:
             self._finish(error=type(error).__name__)
 
     def _count(self) -> None:
-        step = self.step = brake.judge(step=self.step, now=self.clock.now(), zone=self.zone)
-        rows = due_rows(self.holding, step)
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'")
-            found = rows.aggregate(oldest=Min(self.holding.clocks[step.clock]))
-            table_rows = step.table_rows
-            if table_rows is None:
-                table_rows = self.holding.rows().count()
-            cursor.execute("SET LOCAL statement_timeout = 0")
-        self._finish(rows=step.due_rows or 0, table_rows=table_rows, oldest=found["oldest"])
+        """Exactly, in a dry run. One statement may take long on a table of many rows."""
+        try:
+            with transaction.atomic(), limited(self.count_seconds or COUNT_SECONDS):
+                self._judge()
+                column = self.holding.clocks[self.step.clock]
+                oldest = due_rows(self.holding, self.step).aggregate(oldest=Min(column))["oldest"]
+                table_rows = self.step.table_rows
+                if table_rows is None:
+                    table_rows = self.holding.rows().count()
+        except OperationalError as error:
+            if self.count_seconds is None or not self.pace.stopped_by(error):
+                raise
+            raise OutOfTime from error
+        self._finish(rows=self.step.due_rows or 0, table_rows=table_rows, oldest=oldest)
 
     def _act(self) -> None:
         model = self.holding.model_class
@@ -112,7 +118,10 @@ class Stint:
                 return
 
     def _judge(self, *, again: bool = False) -> None:
-        self.step = brake.judge(step=self.step, now=self.clock.now(), zone=self.zone, again=again)
+        now = self.clock.now()
+        self.step = brake.judge(step=self.step, now=now, zone=self.zone, again=again)
+        if self.step.braked and not self.step.dry_run:
+            alarms.tell_braked(now=now)
 
     def _ended(self, taken: int) -> bool:
         """After a pass that came to the end of the rows. Rows that others had locked were passed

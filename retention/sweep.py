@@ -89,8 +89,12 @@ def join(
     now: datetime,
     budget: timedelta | None = None,
     chunks: Chunks = Chunks(),
+    count_seconds: float | None = None,
 ) -> SweepRun:
-    """Work at a run until there is nothing left for one more worker, or the budget is spent."""
+    """Work at a run until there is nothing left for one more worker, or the budget is spent.
+
+    count_seconds: in a dry run, leave tables whose count takes longer to somebody else.
+    """
     shift = runs.join(run_id=run_id, clock=RunningClock(now))
     if shift is None:
         return SweepRun.objects.get(pk=run_id)
@@ -107,6 +111,7 @@ def join(
                 budget=budget,
                 first=chunks.first,
                 largest=chunks.largest,
+                count_seconds=count_seconds,
             ).carry_out()
     except OutOfTime:
         pass

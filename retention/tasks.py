@@ -7,7 +7,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from retention import children, erase, schedule
+from retention import alarms, children, erase, schedule
 
 SCHEDULE = {
     "retention.sweep": timedelta(seconds=30),
@@ -19,7 +19,9 @@ SCHEDULE = {
 @shared_task(name="retention.sweep")
 def sweep_tick() -> None:
     """Work at the open sweep, or at the one that is due."""
-    schedule.sweep_if_due(now=timezone.now())
+    now = timezone.now()
+    alarms.tell_braked(now=now)
+    schedule.sweep_if_due(now=now)
 
 
 @shared_task(name="retention.erase")
@@ -30,5 +32,7 @@ def erase_tick() -> None:
 
 @shared_task(name="retention.children")
 def children_tick() -> None:
-    """Start erasing children whose time to contest is over."""
-    children.erase_due(now=timezone.now())
+    """Start erasing children whose time to contest is over; tell staff about late cases."""
+    now = timezone.now()
+    children.erase_due(now=now)
+    alarms.tell_late_cases(now=now)

@@ -2,13 +2,24 @@
 
 from django.urls import path
 
-from retention import staff_views, views
+from retention import staff_views, sweep_views, views
 
 app_name = "retention"
 urlpatterns = [
     path("contest/<slug:token>/", views.contest, name="contest"),
-    path("staff/retention/", staff_views.sweeps, name="sweeps"),
-    path("staff/retention/dry-run/", staff_views.dry_run, name="dry_run"),
+    path("staff/retention/", sweep_views.sweeps, name="sweeps"),
+    path("staff/retention/dry-run/", sweep_views.dry_run, name="dry_run"),
+    path("staff/retention/runs/", sweep_views.run_list, name="runs"),
+    path("staff/retention/runs/<slug:reference>/", sweep_views.run, name="run"),
+    path("staff/retention/brakes/<slug:reference>/", sweep_views.brake_page, name="brake"),
+    path(
+        "staff/retention/brakes/<slug:reference>/release/",
+        sweep_views.release_brake,
+        name="release_brake",
+    ),
+    path(
+        "staff/retention/brakes/<slug:reference>/stop/", sweep_views.stop_brake, name="stop_brake"
+    ),
     path("staff/children/", staff_views.cases, name="cases"),
     path("staff/children/<slug:reference>/", staff_views.case, name="case"),
     path("staff/children/<slug:reference>/release/", staff_views.release, name="release"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -28,15 +30,8 @@ def contest(request: HttpRequest, token: str) -> HttpResponse:
     form = StatementForm(request.POST or None)
     may = case.state == ChildCase.State.CONTEST and now < case.contest_until
     if may and form.is_valid():
-        try:
+        with suppress(children.NotOpen):  # the page then says where the case is
             children.contest(case_id=case.pk, statement=form.cleaned_data["statement"], now=now)
-        except children.NotOpen:
-            pass  # the page then says where the case is
         return redirect("retention:contest", token=token)
-    context = {
-        "case": case,
-        "form": form,
-        "may": may,
-        "zone": current.document(now).zone,
-    }
+    context = {"case": case, "form": form, "may": may, "zone": current.document(now).zone}
     return render(request, "retention/contest.html", context)

@@ -15,6 +15,7 @@ from psycopg import sql
 from accounts.models import AgeVerdict, Session, User
 from policy.models import PolicyVersion
 from retention.dependents import every_table
+from retention.models import Brake, SweepRun
 from tests.factories.policy import file_bytes
 
 NOW = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
@@ -107,4 +108,18 @@ def make_version(
         older_data_at=older_data_at or effective_at,
         published_by_kind="system",
         material=True,
+    )
+
+
+def make_run(**fields: Any) -> SweepRun:
+    """A sweep that has ended, without steps."""
+    given = {"state": SweepRun.State.DONE, "started_at": NOW, "finished_at": NOW, **fields}
+    return SweepRun.objects.create(policy_digest="0" * 64, **given)
+
+
+def make_brake(**fields: Any) -> Brake:
+    """A rule over log-ins that waits for a decision."""
+    given = {"rows": 4_000, "table_rows": 5_000, "braked_at": NOW, **fields}
+    return Brake.objects.create(
+        holding="accounts.session", clock="expired", action="delete", digest="0" * 64, **given
     )

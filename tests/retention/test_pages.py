@@ -1,9 +1,11 @@
 """The staff pages: who gets in, what a decision does, what is written down before it is shown."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Func, Value
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -13,11 +15,12 @@ from accounts.age import learn_birth_date
 from accounts.models import Session, User
 from accounts.roles import Role
 from audit.log import SYSTEM
-from audit.models import StaffAccess
+from audit.models import AuditEntry, StaffAccess
 from policy.models import PolicyVersion
-from retention import children
+from retention import brake, children, runs, stint, sweep_views
 from retention.models import ChildCase, SweepRun
-from retention.sweep import sweep
+from retention.sweep import join, sweep
+from retention.tasks import sweep_tick
 from tests.factories.accounts import prove_second_factor, staff_member
 from tests.factories.retention import make_person, make_sessions
 
@@ -154,12 +157,89 @@ def test_sweeps_page_shows_rules_lag_and_counts(admin: User, client: Client) -> 
     assert "3 days" in shown
 
 
-def test_dry_run_on_demand_counts_and_changes_nothing(admin: User, client: Client) -> None:
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request counts by itself, however slow the machine is."""
+    monkeypatch.setattr(sweep_views, "AT_ONCE", timedelta(minutes=5))
+
+
+def test_dry_run_on_demand_counts_and_changes_nothing(
+    admin: User, client: Client, patient: None
+) -> None:
     make_sessions(None, count=2, expire=timezone.now() - timedelta(days=4))
     before = Session.objects.count()
-    shown = client.post(reverse("retention:dry_run"))
+    shown = client.post(reverse("retention:dry_run"), follow=True)
     # Two log-ins, and the entry of the publication in 2017.
-    assert b"3 rows would go now" in shown.content
+    assert "3 rows would go now" in shown.content.decode()
     assert Session.objects.count() == before
     assert SweepRun.objects.get().dry_run
     assert client.get(reverse("retention:dry_run")).status_code == 405
+
+
+def test_dry_run_shows_share_oldest_and_an_example(
+    admin: User, client: Client, patient: None
+) -> None:
+    make_sessions(None, count=2, expire=timezone.now() - timedelta(days=4))
+    total = Session.objects.count()
+    entry = AuditEntry.objects.earliest("at")
+    shown = client.post(reverse("retention:dry_run"), follow=True).content.decode()
+    assert f"{100 * 2 / total:.1f}".rstrip("0").rstrip(".") + "&nbsp;%" in shown
+    assert str(entry.pk)[:15] in shown
+    # The key of a log-in is a secret.
+    assert not [s.pk for s in Session.objects.all() if s.pk[:15] in shown]
+
+
+def test_count_that_takes_too_long_for_a_request_is_left_to_a_worker(
+    admin: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_sessions(None, count=2, expire=timezone.now() - timedelta(days=4))
+    monkeypatch.setattr(sweep_views, "AT_ONCE", timedelta())
+    shown = client.post(reverse("retention:dry_run"), follow=True).content.decode()
+    assert "Being counted" in shown
+    assert 'hx-trigger="every 3s"' in shown
+    sweep_tick()
+    run = SweepRun.objects.get(dry_run=True)
+    assert run.state == SweepRun.State.DONE
+    page = client.get(reverse("retention:run", args=[run.reference])).content.decode()
+    assert "rows would go now" in page
+    assert "hx-get" not in page
+
+
+def test_statement_that_takes_too_long_is_cancelled_and_left_to_others(
+    admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(holding: Any, due: Any) -> Any:
+        return real(holding, due).annotate(nap=Func(Value(0.5), function="pg_sleep"))
+
+    make_sessions(None, count=3, expire=timezone.now() - timedelta(days=4))
+    real = stint.due_rows
+    monkeypatch.setattr(brake, "due_rows", slow)
+    run = runs.begin(now=timezone.now(), only="accounts.session", dry_run=True)
+    left = join(run_id=run.pk, now=timezone.now(), count_seconds=0.05)
+    assert (left.state, left.steps.get().error) == (SweepRun.State.PAUSED, "")
+    monkeypatch.undo()
+    done = join(run_id=run.pk, now=timezone.now())
+    assert (done.state, done.steps.get().rows) == (SweepRun.State.DONE, 3)
+
+
+def test_pages_ask_as_many_queries_for_three_as_for_one(admin: User, client: Client) -> None:
+    now = timezone.now()
+
+    def queries(url: str) -> int:
+        with CaptureQueriesContext(connection) as caught:
+            assert client.get(url).status_code == 200
+        return len(caught)
+
+    def sweep_again(number: int) -> list[int]:
+        make_sessions(None, count=number, expire=now - timedelta(days=4))
+        counted = sweep(now=now, dry_run=True)
+        sweep(now=now)
+        return [
+            queries(reverse("retention:sweeps")),
+            queries(reverse("retention:runs")),
+            queries(reverse("retention:run", args=[counted.reference])),
+        ]
+
+    sweep_again(1)  # whoever comes first fills what the process remembers
+    one = sweep_again(1)
+    assert sweep_again(3) == one

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
 from django.utils import timezone
 
 from datamap.registry import UnknownHolding
 from policy.current import NoPolicy
 from retention.models import SweepRun
 from retention.sweep import sweep
+
+BRAKED = 3  # the exit code when rules wait for an administrator
 
 
 class Command(BaseCommand):
@@ -33,6 +36,11 @@ class Command(BaseCommand):
         except (UnknownHolding, NoPolicy) as error:
             raise CommandError(str(error)) from None
         self.show(run)
+        if run.steps.filter(braked=True).exists():
+            raise CommandError(
+                "the brake holds some rules: decide at " + reverse("retention:sweeps"),
+                returncode=BRAKED,
+            )
         if run.state == SweepRun.State.FAILED:
             raise CommandError("some rules could not be carried out")
 
@@ -43,6 +51,10 @@ class Command(BaseCommand):
         for step in run.steps.all():
             what = f"{step.action:<10} {step.holding} by {step.clock} up to {step.until:%F %T} UTC"
             self.stdout.write(f"{step.rows:>10}  {what}")
+            if step.braked:
+                held = "would be braked" if run.dry_run else "braked"
+                of_all = f"{step.due_rows} of {step.table_rows or 'all'} rows are due"
+                self.stderr.write(f"            {held}: {of_all}, more than may go in a day")
             if step.error:
                 self.stderr.write(f"            not done: {step.error}")
             total += step.rows
