@@ -189,9 +189,7 @@ def _words() -> dict[str, str]:
         ),
         "looking": _("Looked through {done} of {total} rows, found {found}"),
         "found": _("{found} of {total} rows contain “{text}”"),
-        "foundMany": _(
-            "The first {found} rows that contain “{text}”; write more to narrow it down"
-        ),
+        "foundMany": _("The first {found} rows with “{text}”; write more to narrow it down"),
         "stopped": _("Stopped after {done} of {total} rows, found {found}"),
         "stop": pgettext("a search", "Stop"),
         "all": _("Show all rows again"),
