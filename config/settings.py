@@ -163,7 +163,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
     "socket_connect_timeout": 2,
-    "socket_timeout": 10,
+    # Nobody who waits for a page waits for a broker that takes connections and never answers.
+    "socket_timeout": 1 if KEPT_PROCESS == "web" else 10,
     "retry_on_timeout": False,
     # Whoever sends a task gives up on a broker that is down within a second: a tick will send it.
     "connect_retries_timeout": 0.5,
