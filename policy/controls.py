@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, Q, QuerySet
 from django.test import Client
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
@@ -26,10 +26,25 @@ from audit.control import Control, Finding, Sort
 from audit.models import AuditEntry
 from datamap import registry
 from datamap.holding import Holding, Personal, Source
+from policy.eras import eras
 from policy.models import PolicyVersion
 from policy.vocabulary import BASES
 
 Data = dict[str, Any]
+# Columns that tell when a row was made, the first that a table has.
+MADE = (
+    "created_at",
+    "date_joined",
+    "received_at",
+    "arrived_at",
+    "asked_at",
+    "posted_at",
+    "passed_at",
+    "action_time",
+    "created",
+    "since",
+    "at",
+)
 
 
 def check_versions(now: datetime) -> Finding:
@@ -81,7 +96,11 @@ def check_controller(now: datetime) -> Finding:
 def check_purposes(now: datetime) -> Finding:
     """WA-2, WA-10: every purpose is on the page with its basis, and every column that holds
     something about people serves one of them, or is kept on a stated ground.
+
+    A row is judged by the versions since it was made: what was collected under a purpose stays
+    under it when a later version drops that, and may be filled in later under a later version's.
     """
+    files = [(era.since, tomllib.loads(era.version.source)) for era in eras(now)]
     data, page = _file_in_force(now), _words_of("/policy/")
     violations = []
     for purpose in data["purposes"]:
@@ -91,7 +110,7 @@ def check_purposes(now: datetime) -> Finding:
         if not all(_plain(words) in page for words in shown):
             violations.append(f"page: {purpose['key']}")
     filled = list(_filled_columns())
-    violations += [f"column: {h.key}.{p.name}" for h, p in filled if not _serves(h, p, data)]
+    violations += [f"column: {h.key}.{p.name}" for h, p in filled if _unserved(h, p, files)]
     return Finding.of(
         checked=len(data["purposes"]) + len(filled),
         violations=violations,
@@ -136,11 +155,40 @@ def _filled_columns() -> list[tuple[Holding, Personal]]:
 
 
 def _has_value(holding: Holding, column: str) -> bool:
+    return _rows_with(holding, column).exists()
+
+
+def _rows_with(holding: Holding, column: str) -> QuerySet[Any]:
+    """Rows in which a column is filled."""
     rows: QuerySet[Any] = holding.rows().exclude(**{f"{column}__isnull": True})
     field = holding.model_class._meta.get_field(column)
     if field.get_internal_type() in ("CharField", "TextField", "EmailField"):
         rows = rows.exclude(**{column: ""})
-    return rows.exists()
+    return rows
+
+
+def _unserved(holding: Holding, personal: Personal, files: list[tuple[datetime, Data]]) -> bool:
+    """Whether a row has a value here though no version since it was made gives it a purpose."""
+    serving = [place for place, (_, data) in enumerate(files) if _serves(holding, personal, data)]
+    if serving and serving[-1] == len(files) - 1:
+        return False
+    if not serving:
+        return True
+    made, (ended, _data) = _made_at(holding), files[serving[-1] + 1]
+    # Without a time nothing shows that the value is from before.
+    return (
+        made is None
+        or _rows_with(holding, personal.name)
+        .filter(Q(**{f"{made}__gte": ended}) | Q(**{f"{made}__isnull": True}))
+        .exists()
+    )
+
+
+def _made_at(holding: Holding) -> str | None:
+    """The column that tells when a row was made."""
+    fields = {f.name: f for f in holding.model_class._meta.concrete_fields}
+    times = (n for n in MADE if n in fields and isinstance(fields[n], DateTimeField))
+    return next(times, None)
 
 
 def _serves(holding: Holding, personal: Personal, data: Data) -> bool:
@@ -213,8 +261,8 @@ control.declare(
         how=_(
             "We read the page like any visitor and look for each purpose and its legal basis. "
             "Then we go through every column of the database in which people's data stands; one "
-            "that serves no purpose stated in the policy in force today breaks the promise. Which "
-            "purposes were stated on the day each piece of data came in, this does not look up."
+            "whose rows serve no purpose that the policy stated on the day they were made, or "
+            "since then, breaks the promise."
         ),
         sort=Sort.PROBE,
         check=check_purposes,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, TextField
+from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
 from audit.control import Control, Finding, Sort, declare
+from audit.models import AuditEntry
 from consent import mail
 from consent.models import Message
-from policy import current
 from policy.document import Document
+from policy.eras import Era, eras
+from policy.models import PolicyVersion
 from policy.period import Period
 from requests import answers, probe
 from requests.models import Letter, Request
@@ -55,9 +59,11 @@ def deletion_notice(now: datetime) -> Finding:
 def deadlines(now: datetime) -> Finding:
     """Answered inside the period, counted from arrival (GDPR 12(3)).
 
-    The deadline is worked out anew from the policy version the request came in under; neither the
-    stored one nor `requests.rules`, which set it, is believed. An extension counts only if it was
-    told inside the first period.
+    The deadline is worked out anew from the version that was in force on the day of arrival, by
+    the published versions alone: neither the digest stored with the request nor its deadline nor
+    `requests.rules`, which set both, is believed. It arrived at the latest when the log says so; a
+    request that the log does not know is a violation. An extension counts only if it was told
+    inside the first period.
     """
     told = Letter.objects.filter(request=OuterRef("pk"), template=COPY_READY).order_by("at")
     requests = (
@@ -66,26 +72,46 @@ def deadlines(now: datetime) -> Finding:
             "kind", "state", "policy_digest", "received_at", "due_at", "extended_at", "decision",
             "decided_at", "closed_at",
         )
-        .annotate(copy_told=Subquery(told.values("at")[:1]))
+        .annotate(copy_told=Subquery(told.values("at")[:1]), logged_at=Subquery(_logged()))
     )  # fmt: skip
-    documents = {version.digest: version.document for version in current.versions()}
+    known = eras(now)
     late: list[object] = []
     slowest, checked = timedelta(0), 0
     for request in requests.iterator(chunk_size=2000):
         checked += 1
-        document = documents.get(request.policy_digest)
-        answered = _answered(request, request.copy_told)
-        if document is None:
+        answered = _answered(request, request.copy_told) or now
+        arrived = min(request.received_at, request.logged_at or request.received_at)
+        under, stored = _in_force(known, arrived), _in_force(known, request.logged_at)
+        if (
+            under is None
+            or stored is None
+            or stored.digest != request.policy_digest
+            or answered > _limit(request, under.document, arrived)
+        ):
             late.append(request.pk)
-            continue
-        if (answered or now) > _limit(request, document):
-            late.append(request.pk)
-        slowest = max(slowest, (answered or now) - request.received_at)
+        slowest = max(slowest, answered - arrived)
     return Finding.of(
         checked=checked,
         violations=late,
         slowest_days=round(slowest.total_seconds() / 86400, 1),
     )
+
+
+def _logged() -> QuerySet[AuditEntry, Any]:
+    """When the log noted that a request is there; index audit_entry_object."""
+    entries = AuditEntry.objects.filter(
+        object_type=Request._meta.label_lower,
+        object_id=Cast(OuterRef("pk"), TextField()),
+        verb="requests.received",
+    )
+    return entries.order_by("at").values("at")[:1]
+
+
+def _in_force(known: list[Era], at: datetime | None) -> PolicyVersion | None:
+    """The version in force at an instant."""
+    if at is None:
+        return None
+    return next((era.version for era in reversed(known) if era.since <= at), None)
 
 
 def _answered(request: Request, copy_told: datetime | None) -> datetime | None:
@@ -95,12 +121,12 @@ def _answered(request: Request, copy_told: datetime | None) -> datetime | None:
     return request.decided_at or request.closed_at
 
 
-def _limit(request: Request, document: Document) -> datetime:
+def _limit(request: Request, document: Document, arrived: datetime) -> datetime:
     """By when an answer was owed: what the file says of this kind, else the law."""
     rule = document.request_rule(request.kind)
     deadline, extension = (rule.deadline, rule.extension) if rule else (MONTH, TWO_MONTHS)
     zone, holidays = document.zone, document.site.holidays
-    limit = deadline.after(request.received_at, zone=zone, holidays=holidays)
+    limit = deadline.after(arrived, zone=zone, holidays=holidays)
     extended = request.extended_at is not None and request.extended_at <= limit
     return extension.after(limit, zone=zone, holidays=holidays) if extended and extension else limit
 
@@ -123,9 +149,9 @@ declare(
         key="requests.deadlines",
         sentence=_("Every request is answered inside its period, counted from its arrival."),
         how=_(
-            "For each request we work the deadline out again, from the policy it came in under, "
-            "and compare it with the time of the answer, or with today. Whoever wanted a copy is "
-            "answered when it is ready, not when it is approved."
+            "For each request we work the deadline out again, from the policy that was in force on "
+            "the day it arrived, and compare it with the time of the answer, or with today. "
+            "Whoever wanted a copy is answered when it is ready, not when it is approved."
         ),
         sort=Sort.QUERY,
         check=deadlines,

@@ -10,6 +10,7 @@ import pgtrigger
 import pytest
 from django.db import connection
 
+from accounts.models import User
 from audit.control import Finding, controls, evaluate
 from audit.models import AuditEntry, Evidence
 from policy import current
@@ -120,6 +121,35 @@ def test_purposes_reports_a_filled_column_that_serves_none(db: None) -> None:
     assert check_purposes(NOW).violations == ()
     member()
     assert check_purposes(NOW).violations == ("column: accounts.account.last_name",)
+
+
+def _without_last_names() -> bytes:
+    return re.sub(rb'"accounts.account.last_name",?', b"", file_bytes())
+
+
+def test_purposes_stay_those_of_the_day_a_row_was_made(wecustomers: PolicyVersion) -> None:
+    """What was collected under a purpose stays under it; what is collected later is not."""
+    later = PUBLISHED_AT + timedelta(days=60)
+    dropped = publish_bytes(relabelled(_without_last_names(), "2"), now=later)
+    began = dropped.effective_at
+    before = member(now=began - timedelta(days=1))
+    assert check_purposes(NOW).violations == ()
+    after = member(now=began + timedelta(days=1), last_name="", fields=frozenset())
+    assert check_purposes(NOW).violations == ()
+    User.objects.filter(pk=after.pk).update(last_name="Later")
+    assert check_purposes(NOW).violations == ("column: accounts.account.last_name",)
+    User.objects.filter(pk=after.pk).update(last_name="")
+    assert check_purposes(NOW).violations == ()
+    User.objects.filter(pk=before.pk).update(date_joined=began)
+    assert check_purposes(NOW).violations == ("column: accounts.account.last_name",)
+
+
+def test_purposes_named_since_a_row_was_made_count(db: None) -> None:
+    publish_bytes(_without_last_names())
+    member()
+    assert check_purposes(NOW).violations == ("column: accounts.account.last_name",)
+    publish_bytes(relabelled(file_bytes(), "2"), now=PUBLISHED_AT + timedelta(days=1))
+    assert check_purposes(NOW).violations == ()
 
 
 def test_purposes_reports_one_the_page_does_not_show(wecustomers: PolicyVersion) -> None:

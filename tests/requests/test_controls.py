@@ -17,11 +17,12 @@ from audit.models import Evidence
 from config import urls as site_urls
 from consent.letter import Letter as Written
 from consent.models import Message
-from datamap.models import Subject
+from datamap.models import Subject, new_id
 from policy.models import PolicyVersion
 from requests import orders, review, rules
 from requests.models import Letter, Request
 from tests.factories.accounts import member, staff_member
+from tests.factories.policy import edited, publish_bytes, relabelled
 from tests.factories.requests import (
     NOW,
     asked,
@@ -166,6 +167,43 @@ def test_request_under_an_unknown_policy_breaks_the_promise(wecustomers: PolicyV
     request = asked(member())
     Request.objects.update(policy_digest="0" * 64)
     assert check("requests.deadlines", NOW).violation_ids == [str(request.pk)]
+
+
+def test_deadline_of_a_later_policy_breaks_the_promise(wecustomers: PolicyVersion) -> None:
+    """A slower version published since binds nothing that had arrived; nor does its digest."""
+    request = asked(member())
+    slower = edited(
+        "policies/wecustomers.toml",
+        ('kind = "deletion"\ndeadline = "1 month"', 'kind = "deletion"\ndeadline = "46 days"'),
+    )
+    later = publish_bytes(relabelled(slower, "slower"), now=NOW + timedelta(hours=1))
+    after = request.due_at + timedelta(days=2)
+    assert later.effective_at < after < request.received_at + timedelta(days=46)
+    assert check("requests.deadlines", after).violation_ids == [str(request.pk)]
+    Request.objects.update(policy_digest=later.digest, due_at=after + timedelta(days=99))
+    assert check("requests.deadlines", after).violation_ids == [str(request.pk)]
+    # And in time, but under a policy that was not in force.
+    assert check("requests.deadlines", NOW).violation_ids == [str(request.pk)]
+
+
+def test_arrival_moved_breaks_the_promise(wecustomers: PolicyVersion) -> None:
+    request = asked(member())
+    moved = request.received_at + timedelta(days=20)
+    Request.objects.update(received_at=moved, due_at=moved + timedelta(days=31))
+    late = request.due_at + timedelta(seconds=1)
+    assert check("requests.deadlines", request.due_at).outcome == "kept"
+    assert check("requests.deadlines", late).violation_ids == [str(request.pk)]
+
+
+def test_request_that_the_log_does_not_know_breaks_the_promise(
+    wecustomers: PolicyVersion,
+) -> None:
+    request = asked(member())
+    copy = Request.objects.get(pk=request.pk)
+    Request.objects.filter(pk=request.pk).update(state="withdrawn", closed_at=NOW)
+    copy.pk, copy.reference = new_id(), "0" * 12
+    copy.save(force_insert=True)
+    assert check("requests.deadlines", NOW).violation_ids == [str(copy.pk)]
 
 
 def test_findings_hold_no_addresses(wecustomers: PolicyVersion) -> None:
