@@ -1,0 +1,292 @@
+"""Every page of the site: who opens it, and what its address is about. A new page needs a line."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from accounts.age import learn_birth_date
+from accounts.models import User
+from accounts.password_reset import ask_for_reset
+from accounts.roles import Role
+from audit.log import SYSTEM
+from consent import mail
+from consent.models import Message
+from policy import current
+from requests.models import Request
+from retention.models import ChildCase
+from retention.sweep import sweep
+from tests.factories.accounts import (
+    log_in,
+    member,
+    minor,
+    prove_second_factor,
+    reauthenticated,
+    staff_member,
+)
+from tests.factories.requests import asked_with_link, copy_made
+from tests.factories.retention import make_brake
+
+# Who looks. People first, staff below; each of them has a browser of their own.
+PEOPLE = ("visitor", "applicant", "young applicant", "forgetful", "locked", "newcomer", "member")
+STAFF = (*Role.values, "half signed in")
+ADMIN = Role.PRIVACY_ADMIN.value
+REVIEWER = Role.REVIEWER.value
+
+
+@dataclass
+class World:
+    """What was planted, for the addresses that are about something."""
+
+    member: User
+    request: Request
+    copied: Request
+    token: str
+    child_case: ChildCase
+    unconfirmed: EmailAddress
+    transfer: str
+
+
+Arguments = Callable[[World], list[Any]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A page: `by` whom it is opened, with which `arguments`, or by a link that was mailed."""
+
+    by: tuple[str, ...]
+    arguments: Arguments = lambda world: []
+    link: tuple[str, str] | None = None
+
+    def path(self, name: str, world: World) -> str:
+        """Where the page is."""
+        if self.link is not None:
+            return mailed(*self.link)
+        return reverse(route_name(name), args=self.arguments(world))
+
+
+def by(*who: str, about: Arguments = lambda world: []) -> Line:
+    """Opened by these; its address has these arguments."""
+    return Line(by=who, arguments=about)
+
+
+def from_mail(who: str, template: str, path: str) -> Line:
+    """Opened by the link below `path` in the newest mail of that template."""
+    return Line(by=(who,), link=(template, path))
+
+
+def route_name(name: str) -> str:
+    """`requests:own` for `requests:own | a copy`: the same page about something else."""
+    return name.partition(" | ")[0]
+
+
+PAGES: dict[str, Line] = {
+    # For everybody.
+    "front": by("visitor", "member"),
+    "policy:policy": by("visitor"),
+    "policy:versions": by("visitor"),
+    "policy:version": by("visitor", about=lambda world: [current.in_force().digest]),
+    "policy:promises": by("visitor"),
+    "policy:promise": by("visitor", about=lambda world: ["WC-14"]),
+    "policy:data": by("visitor"),
+    "cookies:cookies": by("visitor"),
+    "api_docs": by("visitor"),
+    "consent:unsubscribe": from_mail("visitor", "deletion_received", "/unsubscribe/"),
+    "requests:status": by("visitor", about=lambda world: [world.token]),
+    "retention:contest": from_mail("locked", "child_locked", "/contest/"),
+    # The way in.
+    "accounts:age": by("visitor"),
+    "accounts:age_advice": by("young applicant"),
+    "accounts:signup": by("applicant", "young applicant"),
+    "accounts:locked": by("locked"),
+    "account_inactive": by("locked"),
+    "account_login": by("visitor"),
+    "account_email_verification_sent": by("visitor"),
+    "account_confirm_email": by(
+        "visitor", about=lambda world: [EmailConfirmationHMAC(world.unconfirmed).key]
+    ),
+    "account_reset_password": by("visitor"),
+    "account_reset_password_done": by("visitor"),
+    "account_reset_password_from_key": from_mail(
+        "forgetful", "account_password_reset_key", "/accounts/"
+    ),
+    "account_reset_password_from_key_done": by("visitor"),
+    # One's account.
+    "account_logout": by("member"),
+    "account_email": by("member"),
+    "account_change_password": by("member"),
+    "account_reauthenticate": by("member"),
+    "mfa_index": by("member", ADMIN),
+    "mfa_activate_totp": by("member"),
+    "mfa_deactivate_totp": by(ADMIN),
+    "mfa_view_recovery_codes": by(ADMIN),
+    "mfa_generate_recovery_codes": by(ADMIN),
+    "mfa_reauthenticate": by(ADMIN),
+    "mfa_authenticate": by("half signed in"),
+    # The privacy centre.
+    "privacy": by("member", "newcomer"),
+    "consent:choices": by("member"),
+    "consent:history": by("member", about=lambda world: ["transfer", world.transfer]),
+    "consent:withdraw_transfer": by("member", about=lambda world: [world.transfer]),
+    "accounts:birth_date": by("member"),
+    "accounts:devices": by("member"),
+    "accounts:api_keys": by("member"),
+    "requests:data": by("member", "newcomer"),
+    "requests:delete": by("member", "newcomer"),
+    "requests:list": by("member", "newcomer"),
+    "requests:own": by("member", about=lambda world: [world.request.reference]),
+    "requests:own | a copy": by("member", about=lambda world: [world.copied.reference]),
+    "requests:copy": by("member", "newcomer"),
+    "requests:package": by("member", about=lambda world: [world.copied.reference]),
+    # Staff.
+    "staff": by(*Role.values),
+    "policy:staff_promises": by(ADMIN),
+    "policy:staff_control": by(ADMIN, about=lambda world: ["accounts.age-screen"]),
+    "accounts:report_child": by(Role.SUPPORT.value),
+    "retention:cases": by(REVIEWER),
+    "retention:case": by(REVIEWER, about=lambda world: [world.child_case.reference]),
+    "retention:sweeps": by(ADMIN, Role.AUDITOR.value),
+    "retention:runs": by(ADMIN),
+    "retention:run": by(ADMIN, about=lambda world: [sweep(now=timezone.now()).reference]),
+    "retention:brake": by(ADMIN, about=lambda world: [make_brake().reference]),
+    "requests:desk": by(REVIEWER, Role.SUPPORT.value),
+    "requests:case": by(REVIEWER, about=lambda world: [world.request.reference]),
+    "requests:case | a copy": by(REVIEWER, about=lambda world: [world.copied.reference]),
+}
+
+NO_PAGE = {
+    "files and answers for machines": {
+        "change_password",
+        "healthz",
+        "mfa_download_recovery_codes",
+        "policy:accent",
+        "policy:source",
+        "readyz",
+        "security_text",
+    },
+    "only ever sent by a form": {
+        "accounts:end_api_key",
+        "accounts:end_device",
+        "accounts:end_devices",
+        "policy:check_now",
+        "requests:approve",
+        "requests:claim",
+        "requests:deny",
+        "requests:extend",
+        "requests:own_withdraw",
+        "requests:release",
+        "requests:status_withdraw",
+        "retention:confirm",
+        "retention:dry_run",
+        "retention:parent",
+        "retention:release",
+        "retention:release_brake",
+        "retention:stop_brake",
+    },
+    "lead on at once: everybody has a password, codes by mail are off": {
+        "account_confirm_login_code",
+        "account_set_password",
+    },
+    "Swagger UI, not of our making: test_api_browser.py looks at it": {"api_explorer"},
+    "behind our own sign-up, which has the same address": {"account_signup"},
+}
+# Below these are answers for programs, except what `PAGES` names.
+MACHINES = ("api/",)
+
+
+def routes() -> Iterator[tuple[str, str]]:
+    """Name and route of every address but those of Django's own configuration pages."""
+
+    def below(
+        patterns: list[URLPattern | URLResolver], route: str, names: str
+    ) -> Iterator[tuple[str, str]]:
+        for each in patterns:
+            here = route + str(each.pattern)
+            if isinstance(each, URLPattern):
+                yield names + str(each.name), here
+            elif each.app_name != "admin":
+                space = f"{each.namespace}:" if each.namespace else ""
+                yield from below(each.url_patterns, here, names + space)
+
+    return below(get_resolver().url_patterns, "", "")
+
+
+def mailed(template: str, path: str) -> str:
+    """The path of the link in the newest mail of a kind that begins with `path`."""
+    text = mail.text_of(Message.objects.filter(template=template).latest("posted_at"))
+    found = re.search(rf"http://[^/\s]+({path}\S+)", text)
+    assert found is not None, text
+    return found[1]
+
+
+def plant() -> World:
+    """A member with a copy, a request for deletion and another device; a child; and so on."""
+    now = timezone.now()
+    user = member()
+    log_in(Client(), user)
+    copied = copy_made(user, staff_member(), now=now).request
+    assert copied is not None
+    request, token = asked_with_link(user, now=now)
+    child = minor()
+    learn_birth_date(
+        subject=child.subject, born_on=date(2018, 5, 5), source="other", actor=SYSTEM, now=now
+    )
+    ask_for_reset(email=user.email, now=now, language="en")
+    (transfer,) = current.document().transfers
+    return World(
+        member=user,
+        request=request,
+        copied=copied,
+        token=token,
+        child_case=ChildCase.objects.get(),
+        unconfirmed=EmailAddress.objects.get(user=member(confirmed=False)),
+        transfer=transfer.key,
+    )
+
+
+def browser_of(who: str, world: World) -> Client:
+    """What that person's browser keeps."""
+    client = Client()
+    if who in Role.values:
+        return full_session(client, staff_member(who))
+    match who:
+        case "applicant":
+            answer_age(client, 1990)
+        case "young applicant":
+            answer_age(client, timezone.now().year - 15)
+        case "half signed in":
+            log_in(client, staff_member(Role.SUPPORT))
+        case "newcomer":
+            reauthenticated(client, member())
+        case "member":
+            reauthenticated(client, world.member)
+    return client
+
+
+def answer_age(client: Client, year: int) -> None:
+    """Pass the age screen."""
+    born = {"day": 1, "month": 1, "year": year}
+    assert client.post(reverse("accounts:age"), born).status_code == 302
+
+
+def full_session(client: Client, user: User) -> Client:
+    """Signed in a moment ago with password and second factor, as the pages about it ask."""
+    RecoveryCodes.activate(user)
+    prove_second_factor(client, user)
+    session, now = client.session, time.time()
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": now},
+        {"method": "mfa", "at": now, "type": "totp", "reauthenticated": True},
+    ]
+    session.save()
+    return client
