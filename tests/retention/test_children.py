@@ -10,13 +10,15 @@ from django.urls import reverse
 
 from accounts.age import learn_birth_date, report_child
 from accounts.models import AgeVerdict, Session, User
+from accounts.roles import Role
 from audit.log import SYSTEM
 from consent import mail
 from consent.models import Message
 from datamap.models import Subject
 from policy.models import PolicyVersion
-from retention import children, erase, letters
+from retention import alarms, children, erase, letters, overview
 from retention.models import ChildCase, Erasure
+from tests.factories.accounts import staff_member
 from tests.factories.retention import NOW, make_person
 
 pytestmark = pytest.mark.django_db
@@ -274,3 +276,31 @@ def test_release_leaves_an_earlier_restriction_standing(
         case_id=case.pk, reason="Showed it", decider=reviewer, now=NOW, born_on=ADULT
     )
     assert flags(child) == (False, restricted)
+
+
+def test_late_contested_case_is_shown_late_and_staff_are_written_to_once(child: User) -> None:
+    reviewer = staff_member(Role.REVIEWER)
+    staff_member(Role.AUDITOR)
+    case = learn(child)
+    children.contest(case_id=case.pk, statement="I am 36.", now=NOW)
+    assert alarms.tell_late_cases(now=case.erase_by) == 0
+    late = case.erase_by + timedelta(seconds=1)
+    case.refresh_from_db()
+    assert overview.waiting(now=late) == (1, 1)
+    assert overview.line(case, now=late).late
+    assert [alarms.tell_late_cases(now=late) for _ in range(2)] == [1, 0]
+    (letter,) = Message.objects.filter(template="child_case_late")
+    assert (letter.category, letter.subject_id) == ("staff", reviewer.subject_id)
+    assert case.reference in mail.text_of(letter)
+
+
+def test_letter_names_a_city_and_the_last_one_says_it_is_the_last(
+    child: User, reviewer: User
+) -> None:
+    case = learn(child)
+    text = mail.text_of(Message.objects.get(subject=child.subject, template="child_locked"))
+    assert "(New York time)" in text
+    assert "America/" not in text
+    children.confirm_child(case_id=case.pk, reason="School mail", decider=reviewer, now=NOW)
+    last = Message.objects.get(subject=child.subject, template="child_confirmed")
+    assert "no message like it follows" in mail.text_of(last)

@@ -83,14 +83,15 @@ def test_sweep_killed_with_an_open_transaction_counts_each_row_once(
     with monkeypatch.context() as patch:
         patch.setattr(stint, "record", killing(stint.record, at=3))  # type: ignore[attr-defined]
         in_a_process_that_dies(lambda: sweep.sweep(now=NOW, chunks=chunks))
-    assert Session.objects.count() == 6
-    assert (SweepRun.objects.get().state, SweepStep.objects.get().rows) == ("running", 4)
+    taken = SweepStep.objects.get().rows
+    assert 0 < taken <= 4
+    assert (SweepRun.objects.get().state, Session.objects.count()) == ("running", 10 - taken)
     # Whoever comes next goes on with the same run and ends it.
     run = sweep.sweep(now=NOW + timedelta(seconds=5), chunks=chunks)
     assert Session.objects.count() == 0
     assert (run.pk, run.state) == (SweepRun.objects.get().pk, "done")
     assert SweepStep.objects.get().rows == 10
-    assert sorted(SweepShift.objects.values_list("rows", flat=True)) == [4, 6]
+    assert sorted(SweepShift.objects.values_list("rows", flat=True)) == sorted([taken, 10 - taken])
     swept = AuditEntry.objects.filter(verb="retention.swept")
     assert sum(entry.facts["rows"] for entry in swept) == 10
 
