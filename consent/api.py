@@ -12,7 +12,7 @@ the site: no key may set off what the site asks twice about.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -24,14 +24,23 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
-from pydantic import ConfigDict, Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit.api import Answer, Input, OwnView, Problem, Refused, add_kind, answer, body_of, page_of
 from audit.api import Kind as ProblemKind
+from audit.api import OwnView, Problem, Refused, add_kind, answer, body_of, page_of
 from audit.log import person
 from consent import ledger, words
+from consent.answers import (
+    DIGEST,
+    ChoiceHistory,
+    Decide,
+    OwnChoice,
+    OwnChoices,
+    PastDecision,
+    Standing,
+    Words,
+)
 from consent.ledger import Shown
 from consent.models import CHOSEN, Choice, Decision, Event
 from consent.options import Option, option, options
@@ -93,128 +102,6 @@ CLOSED = add_kind(
         ),
     )
 )
-
-
-class Words(Answer):
-    """What the person must see. digest: of exactly this text in this language."""
-
-    text: str
-    language: str
-    digest: str
-
-
-class Standing(Answer):
-    """What the person decided last."""
-
-    decision: Literal["given", "renewed", "refused", "withdrawn", "expired"]
-    since: datetime
-    policy_digest: str = Field(description="The version in force at that time.")
-    channel: str
-    words_digest: str
-
-
-DIGEST = "5f4dcc3b5aa765d61d8327deb882cf99a1c2b3d4e5f60718293a4b5c6d7e8f90"
-EXAMPLE: dict[str, Any] = {
-    "kind": "mail",
-    "key": "service-news",
-    "title": "News about the service",
-    "words": {
-        "text": "News about the service\nAt most one mail a month.",
-        "language": "en",
-        "digest": DIGEST,
-    },
-    "on": True,
-    "decided": {
-        "decision": "given",
-        "since": "2026-03-02T09:30:00Z",
-        "policy_digest": DIGEST,
-        "channel": "web",
-        "words_digest": DIGEST,
-    },
-    "decide_on_the_site": None,
-    "url": "https://privacy.example.com/api/v1/me/choices/mail/service-news/",
-}
-
-
-class OwnChoice(Answer):
-    """One thing a person can say yes or no to, and whether it is on."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
-
-    kind: Literal["purpose", "mail", "transfer"]
-    key: str
-    title: str
-    words: Words
-    on: bool = Field(description="What holds now, by the person's choice or, without one, ours.")
-    decided: Standing | None = Field(description="None while the person has not decided.")
-    decide_on_the_site: str | None = Field(
-        description="The page to decide on, where no key may decide."
-    )
-    url: str
-
-
-class OwnChoices(Answer):
-    """Everything there is to choose under the policy in force."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"policy_digest": DIGEST, "results": [EXAMPLE]}]}
-    )
-
-    policy_digest: str
-    results: list[OwnChoice]
-
-
-class PastDecision(Answer):
-    """One decision. words: what the person was shown, as stored with it."""
-
-    decision: Literal["given", "renewed", "refused", "withdrawn", "expired"]
-    at: datetime
-    policy_digest: str
-    surface: str
-    channel: str
-    words: Words
-
-
-class ChoiceHistory(Answer):
-    """Decisions about one thing, newest first."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "results": [
-                        {
-                            "decision": "given",
-                            "at": "2026-03-02T09:30:00Z",
-                            "policy_digest": DIGEST,
-                            "surface": "signup",
-                            "channel": "web",
-                            "words": EXAMPLE["words"],
-                        }
-                    ],
-                    "next": None,
-                }
-            ]
-        }
-    )
-
-    results: list[PastDecision]
-    next: str | None
-
-
-class Decide(Input):
-    """A yes or a no."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"on": True, "words_digest": DIGEST}, {"on": False}]}
-    )
-
-    on: bool
-    words_digest: str | None = Field(
-        default=None,
-        pattern=r"^[0-9a-f]{64}$",
-        description="The digest of the words that the person was shown. A yes needs it.",
-    )
 
 
 class ChoicesView(OwnView):
