@@ -6,7 +6,7 @@ no row knows of and no erasure finds.
 
 The design.
 - An order is a row; the queue only says "look". Workers claim a row under its request's lock, by a
-  conditional update, for a lease of 45 seconds that is renewed while rows are written. Whoever
+  conditional update, for a lease of 20 seconds that is renewed while rows are written. Whoever
   finds a lease ended begins anew, under a new file name, and removes the old file.
 - The name is in the row before the file exists. A file that no row names is an orphan
   (`requests.files`), whatever happened.
@@ -44,7 +44,7 @@ from retention.clock import RunningClock
 log = structlog.get_logger(__name__)
 TASK: Final = "requests.packages"
 LIFE: Final = timedelta(days=14)  # how long a package can be downloaded
-LEASE: Final = timedelta(seconds=45)
+LEASE: Final = timedelta(seconds=20)
 EVERY: Final = timedelta(seconds=0.5)  # between two notes of how far a build is
 BUDGET: Final = timedelta(minutes=2)
 ALARM_AFTER: Final = 5  # builds begun before people are told

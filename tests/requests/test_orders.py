@@ -146,7 +146,7 @@ def test_killed_worker_leaves_its_lease_and_the_next_one_begins_anew(
     assert (package.state, [package.name]) == ("building", left)
     settings.STORAGES = whole
     # While the lease runs nobody else touches it; a minute after the kill it is made.
-    assert orders.work(now=NOW + timedelta(seconds=40)).ready == []
+    assert orders.work(now=NOW + timedelta(seconds=15)).ready == []
     assert orders.work(now=NOW + timedelta(seconds=60)).ready == [package.pk]
     package.refresh_from_db()
     assert (package.state, package.attempts) == ("ready", 2)
