@@ -37,8 +37,9 @@ from tests.factories.accounts import (
 from tests.factories.requests import asked_with_link, copy_made
 from tests.factories.retention import make_brake
 
-# Who looks. People first, staff below; each of them has a browser of their own.
-PEOPLE = ("visitor", "applicant", "young applicant", "forgetful", "locked", "newcomer", "member")
+# Who looks; each of them has a browser of their own.
+GUESTS = ("visitor", "applicant", "young applicant", "forgetful", "locked")
+MEMBERS = ("newcomer", "member")
 STAFF = (*Role.values, "half signed in")
 ADMIN = Role.PRIVACY_ADMIN.value
 REVIEWER = Role.REVIEWER.value

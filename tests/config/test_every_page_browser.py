@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from audit import control
 from tests.config import every_page
-from tests.config.every_page import NO_PAGE, PAGES, PEOPLE, STAFF, World, route_name
+from tests.config.every_page import GUESTS, MEMBERS, NO_PAGE, PAGES, STAFF, World, route_name
 from tests.factories.policy import publish_file
 from tests.plugins.looking import NARROW, headings, listen, too_wide, window, wrong
 
@@ -44,12 +44,12 @@ def test_every_address_is_a_page_or_said_to_be_none() -> None:
     assert known - set(routes) == set(), "a line for an address that is no more"
     new = [name for name, route in routes.items() if not route.startswith(every_page.MACHINES)]
     assert set(new) - known == set(), "add a line to PAGES or NO_PAGE in every_page.py"
-    assert {who for line in PAGES.values() for who in line.by} == {*PEOPLE, *STAFF}
+    assert {who for line in PAGES.values() for who in line.by} == {*GUESTS, *MEMBERS, *STAFF}
 
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("viewers", [PEOPLE, STAFF], ids=["people", "staff"])
+@pytest.mark.parametrize("viewers", [GUESTS, MEMBERS, STAFF], ids=["guests", "members", "staff"])
 def test_every_page_is_open_and_sound(
     site: str, world: World, browser: Browser, viewers: tuple[str, ...]
 ) -> None:
