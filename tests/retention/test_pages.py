@@ -212,7 +212,7 @@ def test_statement_that_takes_too_long_is_cancelled_and_left_to_others(
         return real(holding, due).annotate(nap=Func(Value(0.5), function="pg_sleep"))
 
     make_sessions(None, count=3, expire=timezone.now() - timedelta(days=4))
-    real = stint.due_rows
+    real = stint.due_rows  # type: ignore[attr-defined]  # what the module calls
     monkeypatch.setattr(brake, "due_rows", slow)
     run = runs.begin(now=timezone.now(), only="accounts.session", dry_run=True)
     left = join(run_id=run.pk, now=timezone.now(), count_seconds=0.05)
