@@ -49,6 +49,7 @@ class Copies(Handling):
     kinds = KINDS
     name = "access"
     point = "access-request"
+    decision_answers = False
 
     def check_may_ask(self, *, subject: Subject, now: datetime) -> None:
         """Raises `NoAccount`, `TooSoon`."""

@@ -23,7 +23,7 @@ from policy import current
 from requests import copies, download, intake, orders, rules, wording
 from requests.copies import Copies
 from requests.forms import CopyForm
-from requests.models import Request
+from requests.models import Package, Request
 from requests.views import own_request
 
 
@@ -45,18 +45,22 @@ def package(request: HttpRequest, reference: str) -> HttpResponseBase:
     if request.method == "POST":
         return _hand_out(request, asked, now)
     found = copies.package_of(asked)
-    if found is None or found.expires_at is None or not copies.is_ready(found, now):
+    if found is None or not copies.is_ready(found, now):
         raise Http404
+    context = {"asked": asked, "nav_current": "privacy", **_to_know(found, asked)}
+    return render(request, "requests/package.html", context)
+
+
+def _to_know(found: Package, asked: Request) -> dict[str, object]:
+    """What stands beside a package."""
     zone = rules.version_of(asked).document.zone
-    context = {
-        "asked": asked,
+    ends, last = found.expires_at, found.last_downloaded_at
+    return {
         "package": found,
         "entries": wording.amount(found.rows),
-        "until": wording.moment(found.expires_at, zone),
-        "last": wording.moment(at, zone) if (at := found.last_downloaded_at) else "",
-        "nav_current": "privacy",
+        "until": wording.moment(ends, zone) if ends else "",
+        "last": wording.moment(last, zone) if last else "",
     }
-    return render(request, "requests/package.html", context)
 
 
 def _hand_out(request: HttpRequest, asked: Request, now: datetime) -> HttpResponseBase:
@@ -96,24 +100,29 @@ def _ask(request: HttpRequest) -> HttpResponseBase:
 
 def _page(request: HttpRequest, form: CopyForm) -> HttpResponse:
     now, user = timezone.now(), cast(User, request.user)
-    document = current.document(now)
-    kind = Request.Kind.ACCESS
-    again_at = copies.next_at(subject_id=user.subject_id)
-    due_at = rules.due_at(document=document, kind=kind, received_at=now)
     context = {
         "form": form,
-        "already": intake.open_one(subject_id=user.subject_id, kind=kind),
-        "again_at": wording.moment(again_at, document.zone)
-        if again_at is not None and again_at > now
-        else "",
+        "already": intake.open_one(subject_id=user.subject_id, kind=Request.Kind.ACCESS),
         "notice": _notice(now),
-        "rule": rules.rule_for(document=document, kind=kind),
-        "due_on": wording.day(due_at, document.zone),
         "days": orders.LIFE.days,
         "nav_current": "privacy",
+        **_when(user, now),
     }
     status = 422 if form.errors else 200
     return render(request, "requests/copy.html", context, status=status)
+
+
+def _when(user: User, now: datetime) -> dict[str, object]:
+    """By when a copy comes, who agrees before, and from when on there may be another."""
+    document, kind = current.document(now), Request.Kind.ACCESS
+    due_at = rules.due_at(document=document, kind=kind, received_at=now)
+    again_at = copies.next_at(subject_id=user.subject_id)
+    waits = again_at is not None and again_at > now
+    return {
+        "rule": rules.rule_for(document=document, kind=kind),
+        "due_on": wording.day(due_at, document.zone),
+        "again_at": wording.moment(again_at, document.zone) if again_at and waits else "",
+    }
 
 
 def _notice(now: datetime) -> str:

@@ -43,6 +43,7 @@ class Deletion(Handling):
     kinds = (Request.Kind.DELETION,)
     name = "deletion"
     point = "deletion-request"
+    decision_answers = True
 
     def set_off(self, request: Request, *, actor: Actor, now: datetime) -> dict[str, str | int]:
         """Plan the erasure after the undo window, and write both mails while we can."""

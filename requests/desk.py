@@ -10,16 +10,18 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from requests import fulfil
 from requests.models import Request
 from requests.progress import CHIPS
 from requests.wording import masked, span
 
 S = Request.State
 UNDECIDED: Final = (S.RECEIVED, S.VERIFYING, S.IN_REVIEW)
+APPROVED: Final = (S.APPROVED, S.IN_PROGRESS)
 # What the desk can be narrowed to: its address, its words, its states.
 FILTERS: Final = {
     "open": (gettext_lazy("To decide"), UNDECIDED),
-    "approved": (gettext_lazy("Approved, not yet done"), (S.APPROVED, S.IN_PROGRESS)),
+    "approved": (gettext_lazy("Approved, not yet done"), APPROVED),
     "closed": (
         gettext_lazy("Closed"),
         (S.COMPLETED, S.DENIED, S.WITHDRAWN, S.EXPIRED),
@@ -60,9 +62,16 @@ class Choice:
 
 
 def waiting(*, now: datetime) -> tuple[int, int]:
-    """How many requests are undecided, and how many of these are past their deadline."""
-    counts = Request.objects.filter(state__in=UNDECIDED).aggregate(
-        count=Count("pk"), late=Count("pk", filter=Q(due_at__lt=now))
+    """How many requests are undecided, and how many open ones are past their deadline without an
+    answer: a copy that was approved and is not made yet answers nobody.
+    """
+    undecided = Q(state__in=UNDECIDED)
+    promised = [
+        kind for each in fulfil.HANDLINGS if not each.decision_answers for kind in each.kinds
+    ]
+    unmade = Q(state__in=APPROVED, kind__in=promised)
+    counts = Request.objects.filter(undecided | unmade).aggregate(
+        count=Count("pk", filter=undecided), late=Count("pk", filter=Q(due_at__lt=now))
     )
     return counts["count"], counts["late"]
 
@@ -124,7 +133,7 @@ def clock(*, request: Request, now: datetime) -> Clock:
     whole = (request.due_at - request.received_at).total_seconds()
     run = (now - request.received_at).total_seconds()
     percent = max(0, min(100, round(100 * run / whole)))
-    if request.decided_at is not None:
+    if request.decided_at is not None and fulfil.of(request.kind).decision_answers:
         return Clock(percent, "", _("decided"))
     left = request.due_at - now
     if left < timedelta(0):

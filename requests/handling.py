@@ -59,11 +59,14 @@ class Handling(ABC):
 
     kinds: of a person, at most one request of these is open. name: of its folder and its letters.
     point: the policy's collection point whose notice people read before they ask.
+    decision_answers: whether an approval answers the person and stops the legal clock, or only
+    what it sets off does.
     """
 
     kinds: tuple[str, ...]
     name: str
     point: str
+    decision_answers: bool
 
     def check_may_ask(self, *, subject: Subject, now: datetime) -> None:
         """Raise the kind's own exception when the person may not ask right now."""

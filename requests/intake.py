@@ -14,6 +14,7 @@ from consent.ledger import Shown
 from datamap.models import Subject
 from policy import current
 from requests import answers, fulfil, links, review, rules, trail
+from requests.handling import Handling
 from requests.models import OPEN, Request, RequestEvent
 
 
@@ -49,20 +50,7 @@ def open_request(
             return already, ""
         handling.check_may_ask(subject=held, now=now)
         request = _store(subject=held, kind=kind, now=now, received_at=received_at or now)
-        point = current.fresh(now).document.collection_point(handling.point)
-        if shown is not None and point is not None:
-            ledger.submit(
-                subject_id=held.pk, point=point.key, fields=(), shown=shown, actor=actor, now=now
-            )
-        trail.prove(
-            request,
-            actor,
-            "requests.received",
-            now,
-            channel=str(request.channel),
-            due_at=request.due_at.isoformat(),
-            policy=request.policy_digest,
-        )
+        _note_arrival(request, handling=handling, shown=shown, actor=actor, now=now)
         posted = answers.post(request=request, template=f"{handling.name}_received", now=now)
         token = posted.token if posted else links.mint(request=request, now=now)
         if request.approvals_needed == 0:
@@ -94,6 +82,31 @@ def open_one(*, subject_id: UUID, kind: str) -> Request | None:
     """The person's open request of this kind, or of one that is handled alike."""
     kinds = fulfil.of(kind).kinds
     return Request.objects.filter(subject_id=subject_id, kind__in=kinds, state__in=OPEN).first()
+
+
+def _note_arrival(
+    request: Request, *, handling: Handling, shown: Shown | None, actor: Actor, now: datetime
+) -> None:
+    """What the person read before they asked, and that they asked."""
+    point = current.fresh(now).document.collection_point(handling.point)
+    if shown is not None and point is not None:
+        ledger.submit(
+            subject_id=request.subject_id,
+            point=point.key,
+            fields=(),
+            shown=shown,
+            actor=actor,
+            now=now,
+        )
+    trail.prove(
+        request,
+        actor,
+        "requests.received",
+        now,
+        channel=str(request.channel),
+        due_at=request.due_at.isoformat(),
+        policy=request.policy_digest,
+    )
 
 
 def _store(*, subject: Subject, kind: str, now: datetime, received_at: datetime) -> Request:

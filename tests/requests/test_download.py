@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.models import User
 from audit.models import AuditEntry
 from policy.models import PolicyVersion
-from requests import orders, review
+from requests import desk, orders, review
 from requests.models import Package, Request, RequestEvent
 from retention.clock import RunningClock
 from tests.factories.accounts import (
@@ -314,6 +314,19 @@ def test_reviewer_approves_a_copy_on_the_page(desk_client: Client, owner: User) 
     text = desk_client.get(reverse("requests:case", args=[request.reference])).content.decode()
     assert "Your copy is made next." in text
     assert "package/" not in text
+
+
+def test_clock_of_a_copy_runs_until_it_is_made(desk_client: Client, owner: User) -> None:
+    now = timezone.now()
+    request = copy_approved(owner, staff_member(), now=now)
+    Request.objects.update(received_at=now - timedelta(days=40), due_at=now - timedelta(days=9))
+    page = desk_client.get(reverse("requests:desk"), {"show": "approved"})
+    assert [line.clock.state for line in page.context["lines"]] == ["late"]
+    assert desk.waiting(now=now) == (0, 1)
+    orders.work(now=now)
+    page = desk_client.get(reverse("requests:desk"), {"show": "closed"})
+    assert [line.request.pk for line in page.context["lines"]] == [request.pk]
+    assert desk.waiting(now=now) == (0, 0)
 
 
 # Work -------------------------------------------------------------------------------------------
