@@ -94,7 +94,7 @@ def work(*, now: datetime, budget: timedelta = BUDGET) -> Worked:
             claimed.finish(claimed.build())
         except (LeaseLost, state.WrongState) as error:
             log.warning("package lost", package=str(claimed.id), why=type(error).__name__)
-            store.remove(claimed.name)
+            claimed.discard()
             worked.failed.append(claimed.id)
         except Exception as error:  # noqa: BLE001  one bad package must not stop the others
             claimed.failed(error=type(error).__name__)
@@ -221,7 +221,14 @@ class _Claimed:
             name="",
             error=error,
         )
-        store.remove(self.name)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove our file, unless the row still names it: a commit whose answer was lost with the
+        connection looks like a failure and has made the package ready all the same.
+        """
+        if not Package.objects.filter(name=self.name).exists():
+            store.remove(self.name)
 
     def _pulse(self, progress: Progress) -> None:
         """Say how far it is and keep the claim, twice a second at most. Raises `LeaseLost`."""

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.files.base import File
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from audit.log import SYSTEM
@@ -131,6 +131,22 @@ def test_letter_names_the_way_and_holds_no_data(wecustomers: PolicyVersion) -> N
     assert "Hildegard" not in text
     assert "Sonderbar" not in text
     assert user.email not in text
+
+
+def test_commit_whose_answer_was_lost_leaves_the_package_whole(
+    wecustomers: PolicyVersion, packages_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_approved(member(), staff_member())
+    real = orders._Claimed.finish
+
+    def finish(self: Any, built: Any) -> None:
+        real(self, built)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(orders._Claimed, "finish", finish)
+    orders.work(now=NOW)
+    package = Package.objects.get()
+    assert (package.state, stored(packages_folder)) == ("ready", [package.name])
 
 
 def test_killed_worker_leaves_its_lease_and_the_next_one_begins_anew(
