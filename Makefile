@@ -57,5 +57,5 @@ lock: $(VENV)/.dev ## Renew the lock files: names, versions and hashes, no addre
 	@$(COMPILE) --upgrade --extra dev --constraints requirements.lock pyproject.toml --output-file requirements-dev.lock
 	@echo uv | $(COMPILE) --upgrade - --output-file requirements-uv.lock
 
-bench: $(VENV)/.dev ## Measure what benchmarks/ measures
-	@for file in benchmarks/*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+bench: $(VENV)/.dev ## Figures beside their limits: make bench [BENCH=sweep] [ROWS=20000]
+	@BENCH="$(BENCH)" ROWS="$(ROWS)" $(BIN)/python -m benchmarks --write

@@ -1,0 +1,1 @@
+"""Figures beside their limits: `make bench`, or one subject with `python -m benchmarks.sweep`."""
