@@ -80,6 +80,7 @@ def recover(*, now: datetime) -> int:
     # Index consent_message_lease.
     stuck = Message.objects.filter(state=State.SENDING, lease_until__lt=now).order_by("lease_until")
     for message_id, lease in list(stuck.values_list("pk", "lease_until")[:MOST_STUCK]):
+        assert lease is not None  # of the condition above
         with transaction.atomic():
             # A sender that lives holds the locks, and afterwards the message is no longer stuck.
             message = _locked(message_id, lease)
