@@ -177,7 +177,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
-# Prefork would close the connection after each task; CONN_MAX_AGE renews it instead.
+# Prefork would close the connection after each task; `config.celery` renews it when it must.
 CELERY_DB_REUSE_MAX = 1000
 CELERY_TIMEZONE = "UTC"
 # Intervals of the schedule are divided by this: 1 in production, more where a demo is to feel live.
