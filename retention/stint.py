@@ -180,6 +180,8 @@ class Stint:
         self.passing = picked[-1][1], picked[-1][0]
         with self.pace.bounded(), self._told_why():
             removed = self._take([row[0] for row in picked])
+            # Foreign keys look now and not at commit, when others wait for the rows booked below.
+            connection.check_constraints()
         record(
             actor=SYSTEM,
             verb="retention.swept",
