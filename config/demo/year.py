@@ -195,6 +195,7 @@ def _desk(now: datetime, version: PolicyVersion) -> Iterator[Event]:
     yield now - 27 * days, _ask("member5@example.com")
     yield now - 6 * days, _ask("member6@example.com")
     yield now - 3 * timedelta(hours=1), _ask("member7@example.com")
+    yield now - 2 * timedelta(hours=1), _ask("member12@example.com", kind=Request.Kind.ACCESS)
     for ago, email in ((200, "member8@example.com"), (1, "member11@example.com")):
         yield now - ago * days, _turn_out_a_child(email)
         over = version.document.age.contest.after(now - ago * days, zone=version.document.zone)
@@ -208,18 +209,19 @@ def _desk(now: datetime, version: PolicyVersion) -> Iterator[Event]:
 def _ask(
     email: str,
     *,
+    kind: Request.Kind = Request.Kind.DELETION,
     approve_after: timedelta | None = None,
     deny: str = "",
     withdraw: bool = False,
 ) -> Callable[[datetime], None]:
-    """Ask for deletion where somebody has that account by then, and decide."""
+    """Ask, for deletion by default, where somebody has that account by then, and decide."""
 
     def happen(moment: datetime) -> None:
         user = _member(email, moment)
         if user is None:
             return
-        request, _token = intake.open_deletion(
-            subject=user.subject, actor=person(user.subject_id), now=moment
+        request, _token = intake.open_request(
+            subject=user.subject, kind=kind, actor=person(user.subject_id), now=moment
         )
         reviewer = User.objects.get(email="reviewer@example.com")
         if withdraw:
