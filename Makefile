@@ -5,16 +5,17 @@ PYTHON ?= python3
 PORT ?= 8000
 POLICY ?= policies/wecustomers.toml
 TESTS ?= tests
+SEEDS ?= 11-70
 VENV := .venv
 BIN := $(VENV)/bin
 # The lock files are made with uv and installed by it (or by pip, where uv can't work).
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: help setup run test lint types check lock bench format
+.PHONY: help setup run test test-slow lint types check lock bench format
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Kept needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'
@@ -34,6 +35,9 @@ run: $(VENV)/.runtime ## Run the whole site: make run [PORT=8000] [POLICY=polici
 
 test: $(VENV)/.dev ## Run all tests, browser included: make test [TESTS=tests/policy]
 	@exec $(BIN)/python -m tests.run $(TESTS)
+
+test-slow: $(VENV)/.dev ## Kill processes by sixty more schedules than `make test` does: an hour
+	@KEPT_FAULT_SEEDS=$(SEEDS) exec $(BIN)/python -m tests.run tests/faults/test_schedules.py
 
 lint: $(VENV)/.dev ## Style of code and templates, and the floors between the rooms
 	@$(BIN)/ruff check .

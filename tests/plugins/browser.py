@@ -19,7 +19,7 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 # Fixtures that start a whole site, the most used first.
-SITES = ("live_site", "hasty_site", "clickandchat_site")
+SITES = ("live_site", "faulty_site", "hasty_site", "clickandchat_site")
 REASON = "no Chromium found: install chromium, or run `make test` as root once"
 
 
