@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -148,6 +149,8 @@ def main(*subjects: Callable[[Server, Report], None]) -> None:
     parser.add_argument("--write", action="store_true", help=f"write the results into {DOCUMENT}")
     options = parser.parse_args()
     report = Report(rows=options.rows)
+    # The server must not outlive us.
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))
     with Server() as server:
         POSTGRES[0] = server.ask("postgres", "SHOW server_version")[0][0].split()[0]
         print(machine(), flush=True)
