@@ -15,7 +15,7 @@ Why that is honest:
   number and in keys, so that a row can't be exchanged for another either.
 - The time is the server's own, the only one a caller can't move.
 - The reason is only a claim. Who claims "swept" is judged by the clocks of the rows and the
-  published policies, who claims "erased" by the grounds in the log (`retention.lasting`).
+  published policies, who claims "erased" by the grounds in the log (`retention.lasting_controls`).
 - Only these functions, which belong to the tables' owner, may write here; the runtime role can't.
 
 Cost: one row per statement, no row that everybody waits for. Old rows are added up

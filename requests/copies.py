@@ -19,7 +19,7 @@ from audit.models import AuditEntry
 from datamap.models import Subject
 from policy import vocabulary
 from policy.document import Document
-from requests import explain, orders, rules, state, trail, wording
+from requests import explain, package_orders, rules, state, trail, wording
 from requests.handling import Events, Handling, Shown, Work
 from requests.models import OPEN, Package, Request, RequestEvent
 
@@ -61,11 +61,11 @@ class Copies(Handling):
 
     def set_off(self, request: Request, *, actor: Actor, now: datetime) -> dict[str, str | int]:
         """Order the package."""
-        return {"package": str(orders.order(request=request, now=now).pk)}
+        return {"package": str(package_orders.order(request=request, now=now).pk)}
 
     def call_off(self, request: Request, *, actor: Actor, now: datetime) -> None:
         """Take the order back. Raises `TooLate` once a worker has begun."""
-        orders.cancel(request=request)
+        package_orders.cancel(request=request)
 
     def overtake(self, *, subject_id: UUID, erasure_id: UUID, at: datetime) -> None:
         """Nobody is left to hand a copy to, and nothing to copy."""

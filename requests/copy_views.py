@@ -20,7 +20,7 @@ from audit.access import personal
 from audit.log import person
 from consent.ledger import Shown
 from policy import current
-from requests import copies, download, intake, orders, rules, wording
+from requests import copies, download, intake, package_orders, rules, wording
 from requests.copies import Copies
 from requests.forms import CopyForm
 from requests.models import Package, Request
@@ -104,7 +104,7 @@ def _page(request: HttpRequest, form: CopyForm) -> HttpResponse:
         "form": form,
         "already": intake.open_one(subject_id=user.subject_id, kind=Request.Kind.ACCESS),
         "notice": _notice(now),
-        "days": orders.LIFE.days,
+        "days": package_orders.LIFE.days,
         "nav_current": "privacy",
         **_when(user, now),
     }

@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from datamap.holding import Erasing, Holding, Personal, Source
 from datamap.registry import declare
-from requests.files import delete_files
+from requests.package_files import delete_files
 
 declare(
     Holding(

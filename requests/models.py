@@ -267,7 +267,7 @@ class Package(models.Model):
     """A copy of somebody's data, made for one request: ordered, built by a worker, downloaded.
 
     The row comes first and the file second: `name` is stored before the file exists, so a file
-    that no row names belongs to nobody (`requests.orders.remove_orphans`).
+    that no row names belongs to nobody (`requests.package_files.remove_orphans`).
     claim, lease_until: which worker builds it, and until when nobody else may; after a failure,
     until when it waits. attempts: builds that were begun.
     rows, rows_total, step: how far the build is: rows written and expected, holding being written.

@@ -5,7 +5,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from requests import files, fulfil, orders
+from requests import fulfil, package_files, package_orders
 
 SCHEDULE = {
     "requests.follow": timedelta(seconds=30),
@@ -23,10 +23,10 @@ def follow() -> None:
 @shared_task(name="requests.packages")
 def packages() -> None:
     """Build the packages that are ordered."""
-    orders.work(now=timezone.now())
+    package_orders.work(now=timezone.now())
 
 
 @shared_task(name="requests.orphans")
 def orphans() -> None:
     """Remove stored files that belong to no package."""
-    files.remove_orphans(now=timezone.now())
+    package_files.remove_orphans(now=timezone.now())

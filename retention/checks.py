@@ -18,7 +18,7 @@ from retention.dependents import (
     dependents,
     erasing_order,
 )
-from retention.steps import share_column
+from retention.erase_steps import share_column
 
 TAG = "retention"
 

@@ -1,7 +1,8 @@
 """How this room's promises are checked: by questions of their own, never by the enforcing code.
 
 None of this uses the sweep's own queries: periods are reckoned from the published files. What lasts
-is checked in `retention.lasting`, what happens to a child's data in `retention.gone`.
+is checked in `retention.lasting_controls`, what happens to a child's data in
+`retention.child_controls`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from datamap.holding import Erasing, Holding
 from datamap.models import Subject
 from policy.document import Document, RetentionRule
 from policy.eras import eras
-from retention.gone import children_locked_and_gone
-from retention.lasting import rows_that_last
+from retention.child_controls import children_locked_and_gone
+from retention.lasting_controls import rows_that_last
 
 GRACE = timedelta(days=2)  # the sweep runs daily; a day may be lost
 MOST = 1000  # violations named per question

@@ -46,9 +46,9 @@ from datamap.holding import Erasing
 from datamap.models import Subject
 from retention import signals
 from retention.dependents import erasing_order
+from retention.erase_steps import left_rows
+from retention.erase_worker import Worked, work
 from retention.models import Erasure
-from retention.steps import left_rows
-from retention.worker import Worked, work
 
 __all__ = [
     "AlreadyBegun",

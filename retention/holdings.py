@@ -84,7 +84,7 @@ declare(
 )
 declare_impersonal("retention.ErasureStep", "id", "erasure", "holding", "position", "rows", "done")
 declare_impersonal("retention.Tick", "name", "due_at", "lease_until", "claim", "done_at")
-# These end by themselves, with the history of sweeps (`retention.history.end_old`).
+# These end by themselves, with the history of sweeps (`retention.sweep_history.end_old`).
 declare_impersonal(
     "retention.SweepRun",
     "id",

@@ -13,9 +13,9 @@ from django.utils.translation import ngettext
 
 from policy import current
 from policy.document import RetentionRule
-from retention import history, rules, schedule
+from retention import rules, schedule, sweep_history
+from retention.erase_worker import ALARM_AFTER
 from retention.models import Brake, ChildCase, Erasure, SweepRun, SweepStep
-from retention.worker import ALARM_AFTER
 
 CHIPS = {
     ChildCase.State.CONTEST: "wait",
@@ -77,7 +77,7 @@ def page(*, now: datetime) -> dict[str, Any]:
         _rule_line(rule, last, refused.get(place, ""))
         for place, rule in enumerate(document.retention)
     ]
-    runs, bars = list(history.runs()[:10]), history.days(now=now, zone=document.zone)
+    runs, bars = list(sweep_history.runs()[:10]), sweep_history.days(now=now, zone=document.zone)
     return {
         "lines": lines,
         "last": runs[0] if runs else None,

@@ -18,7 +18,7 @@ from django.db.models import Count, Q
 from datamap.dispatch import send_on_commit
 from policy import current
 from policy.current import NoPolicy
-from retention import history, runs, ticks
+from retention import sweep_history, sweep_runs, ticks
 from retention.models import SweepRun, Tick
 from retention.sweep import join
 
@@ -56,13 +56,13 @@ def _waiting(*, now: datetime) -> SweepRun | None:
     for run in sorted(opened, key=lambda r: r.started_at):
         if run.busy >= (1 if run.dry_run else settings.KEPT_SWEEP_WORKERS):
             continue
-        if runs.outdated(run, version=version, now=now):
-            return runs.begin(now=now, only=run.only)
+        if sweep_runs.outdated(run, version=version, now=now):
+            return sweep_runs.begin(now=now, only=run.only)
         return run
     if any(not run.dry_run and run.only == "" for run in opened):
         return None
     with transaction.atomic():
         if not ticks.take(name=NAME, now=now, interval=INTERVAL):
             return None
-        history.end_old(now=now)
-        return runs.begin(now=now)
+        sweep_history.end_old(now=now)
+        return sweep_runs.begin(now=now)

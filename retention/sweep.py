@@ -36,12 +36,12 @@ import structlog
 
 from datamap import registry
 from policy.models import PolicyVersion
-from retention import runs
+from retention import sweep_runs
 from retention.clock import RunningClock
 from retention.models import SweepRun
 from retention.pace import FIRST, LARGEST
-from retention.runs import ShiftOver
-from retention.stint import OutOfTime, Stint
+from retention.sweep_runs import ShiftOver
+from retention.sweep_worker import OutOfTime, Stint
 
 log = structlog.get_logger(__name__)
 PATIENCE_SECONDS = 0.2
@@ -73,7 +73,7 @@ def sweep(
     only = registry.holding(holding).key if holding else ""
     clock, at = RunningClock(now), now
     while True:
-        run = runs.begin(now=at, only=only, dry_run=dry_run)
+        run = sweep_runs.begin(now=at, only=only, dry_run=dry_run)
         run = join(run_id=run.pk, now=clock.now(), budget=budget, chunks=chunks)
         while budget is None and run.state in SweepRun.OPEN:
             time.sleep(PATIENCE_SECONDS)  # others hold what is left, or died with it
@@ -95,13 +95,13 @@ def join(
 
     count_seconds: in a dry run, leave tables whose count takes longer to somebody else.
     """
-    shift = runs.join(run_id=run_id, clock=RunningClock(now))
+    shift = sweep_runs.join(run_id=run_id, clock=RunningClock(now))
     if shift is None:
         return SweepRun.objects.get(pk=run_id)
     version = PolicyVersion.objects.get(digest=shift.run.policy_digest)
     try:
         while not (budget is not None and shift.clock.spent >= budget):
-            step = runs.next_step(shift)
+            step = sweep_runs.next_step(shift)
             if step is None:
                 break
             Stint(
@@ -117,5 +117,5 @@ def join(
         pass
     except ShiftOver:
         log.warning("sweep shift over", run=str(run_id))
-    runs.leave(shift)
+    sweep_runs.leave(shift)
     return SweepRun.objects.get(pk=run_id)

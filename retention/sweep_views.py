@@ -19,7 +19,7 @@ from accounts.models import User
 from audit.access import personal, staff_page
 from datamap.dispatch import send_on_commit
 from policy import current
-from retention import brake, decisions, history, overview, runs
+from retention import brake, brake_decisions, overview, sweep_history, sweep_runs
 from retention.forms import BrakeForm
 from retention.models import Brake, SweepRun
 from retention.sweep import join
@@ -41,7 +41,7 @@ def sweeps(request: HttpRequest) -> HttpResponse:
 @require_GET
 def run_list(request: HttpRequest) -> HttpResponse:
     """All sweeps, newest first."""
-    page = Paginator(history.runs(), 50).get_page(request.GET.get("page"))
+    page = Paginator(sweep_history.runs(), 50).get_page(request.GET.get("page"))
     context = {
         "page": page,
         "runs": [(run, overview.RUN_CHIPS[SweepRun.State(run.state)]) for run in page],
@@ -57,7 +57,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
 def run(request: HttpRequest, reference: str) -> HttpResponse:
     """One sweep, or one count of what would go, step by step; while it runs, as far as it is."""
     found = get_object_or_404(SweepRun, reference=reference)
-    lines = history.lines(found)
+    lines = sweep_history.lines(found)
     context = {
         "run": found,
         "chip": overview.RUN_CHIPS[SweepRun.State(found.state)],
@@ -77,11 +77,11 @@ def run(request: HttpRequest, reference: str) -> HttpResponse:
 def dry_run(request: HttpRequest) -> HttpResponse:
     """Count what a sweep would do now; nothing is changed. What takes long a worker counts."""
     now = timezone.now()
-    counting = runs.begin(now=now, dry_run=True)
+    counting = sweep_runs.begin(now=now, dry_run=True)
     seconds = AT_ONCE.total_seconds()
     found = join(run_id=counting.pk, now=now, budget=AT_ONCE, count_seconds=seconds)
     if found.state in SweepRun.OPEN:
-        send_on_commit(current_app.tasks[decisions.TASK])
+        send_on_commit(current_app.tasks[brake_decisions.TASK])
     return redirect("retention:run", reference=counting.reference)
 
 
@@ -100,7 +100,7 @@ def brake_page(request: HttpRequest, reference: str) -> HttpResponse:
 def release_brake(request: HttpRequest, reference: str) -> HttpResponse:
     """Let the rule go, once."""
     words = _("Let go. The sweep takes these rows within the next minutes.")
-    return _decide(request, reference, "release", decisions.release, words)
+    return _decide(request, reference, "release", brake_decisions.release, words)
 
 
 @personal
@@ -109,7 +109,7 @@ def release_brake(request: HttpRequest, reference: str) -> HttpResponse:
 def stop_brake(request: HttpRequest, reference: str) -> HttpResponse:
     """Keep the rule stopped."""
     words = _("Stopped. Nothing of this goes until the rule changes or you let it go.")
-    return _decide(request, reference, "stop", decisions.stop, words)
+    return _decide(request, reference, "stop", brake_decisions.stop, words)
 
 
 def _decide(
@@ -128,9 +128,9 @@ def _decide(
             **form.cleaned_data,
         )
         messages.success(request, words)
-    except decisions.Moved:
+    except brake_decisions.Moved:
         messages.error(request, _("Not done: it was decided meanwhile, or the number changed."))
-    except decisions.RuleChanged:
+    except brake_decisions.RuleChanged:
         messages.error(request, _("Not done: the policy has another rule now."))
     return redirect("retention:brake", reference=reference)
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from accounts.age import learn_birth_date
 from accounts.models import AgeVerdict, Session, User
-from accounts.sessions import digest
+from accounts.sessions import SessionStore, digest
 from audit.log import SYSTEM, person
 from config.demo.people import DemoPerson, cast, join
 from consent import delivery, ledger
@@ -27,7 +27,7 @@ from policy.models import PolicyVersion
 from policy.publish import publish
 from requests import intake, review
 from requests.models import Request
-from retention import children, worker
+from retention import children, erase_worker
 
 DAYS = 390
 FIRST_NAMES = ("Ada", "Ben", "Chloe", "Dana", "Eli", "Fay", "Gus", "Hana", "Ivo", "June", "Kai")
@@ -127,7 +127,7 @@ def _log_in(email: str, *, browser: str) -> Callable[[datetime], None]:
         if user is not None:
             Session.objects.create(
                 session_key=digest(f"demo {browser}"),
-                session_data="",
+                session_data=SessionStore().encode({}),
                 user=user,
                 created_at=moment,
                 expire_date=moment + SESSION,
@@ -268,7 +268,7 @@ def _member(email: str, moment: datetime) -> User | None:
 def _let_workers_work(moment: datetime) -> None:
     """What the worker would have done by then."""
     children.erase_due(now=moment)
-    worker.work(now=moment)
+    erase_worker.work(now=moment)
 
 
 def _let_mail_out(moment: datetime) -> None:

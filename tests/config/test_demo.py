@@ -90,9 +90,9 @@ def test_sweep_takes_exactly_what_a_slow_model_of_the_rules_says(year: None) -> 
 def test_year_keeps_every_promise_a_control_watches(year: None) -> None:
     """The rooms' own functions can't break a promise: every check finds what it looks for."""
     sweep(now=NOW)
-    from retention import worker
+    from retention import erase_worker
 
-    worker.work(now=NOW)
+    erase_worker.work(now=NOW)
     found = {e.control.key: e.evidence for e in evaluate(version=current.fresh(NOW), now=NOW)}
     broken = {key: (e.outcome, e.figures) for key, e in found.items() if e.outcome != "kept"}
     assert broken == {}

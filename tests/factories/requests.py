@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from accounts.models import User
 from audit.log import person
-from requests import intake, orders, review
+from requests import intake, package_orders, review
 from requests.models import Package, Request
-from retention import erase, worker
+from retention import erase, erase_worker
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ def erased(user: User, reviewer: User, *, now: datetime = NOW) -> Request:
     """A request that was carried out."""
     request = approved(user, reviewer, now=now)
     assert request.undo_until is not None
-    worker.work(now=request.undo_until)
+    erase_worker.work(now=request.undo_until)
     request.refresh_from_db()
     return request
 
@@ -59,7 +59,7 @@ def copy_approved(user: User, reviewer: User, *, now: datetime = NOW) -> Request
 def copy_made(user: User, reviewer: User, *, now: datetime = NOW) -> Package:
     """A copy that waits to be downloaded."""
     request = copy_approved(user, reviewer, now=now)
-    orders.work(now=now)
+    package_orders.work(now=now)
     return Package.objects.select_related("request").get(request=request)
 
 

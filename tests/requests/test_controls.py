@@ -19,7 +19,7 @@ from consent.letter import Letter as Written
 from consent.models import Message
 from datamap.models import Subject, new_id
 from policy.models import PolicyVersion
-from requests import orders, review, rules
+from requests import package_orders, review, rules
 from requests.models import Letter, Request
 from tests.factories.accounts import member, staff_member
 from tests.factories.policy import edited, publish_bytes, relabelled
@@ -222,7 +222,7 @@ def test_copy_is_answered_when_it_is_ready_not_when_it_is_approved(
     late = request.due_at + timedelta(seconds=1)
     assert check("requests.deadlines", request.due_at).outcome == "kept"
     assert check("requests.deadlines", late).violation_ids == [str(request.pk)]
-    orders.work(now=NOW)
+    package_orders.work(now=NOW)
     assert check("requests.deadlines", late).outcome == "kept"
 
 

@@ -12,9 +12,9 @@ from consent.ledger import Shown
 from consent.models import Event, Message
 from datamap.models import Subject
 from policy.models import PolicyVersion
-from requests import copies, fulfil, intake, orders, review, state
+from requests import copies, fulfil, intake, package_orders, review, state
 from requests.models import Letter, Package, Request
-from retention import erase, worker
+from retention import erase, erase_worker
 from tests.factories.accounts import member, staff_member
 from tests.factories.policy import edited, publish_bytes, publish_file, relabelled
 from tests.factories.requests import (
@@ -85,7 +85,7 @@ def test_data_to_take_elsewhere_is_a_kind_of_its_own(wecustomers: PolicyVersion)
     user, reviewer = member(), staff_member()
     request = copy_asked(user, kind="portability")
     review.approve(request_id=request.pk, reviewer=reviewer, now=NOW)
-    assert len(orders.work(now=NOW).ready) == 1
+    assert len(package_orders.work(now=NOW).ready) == 1
     request.refresh_from_db()
     assert (request.kind, request.state) == ("portability", "completed")
 
@@ -107,8 +107,8 @@ def test_approval_orders_one_package_and_writes_no_mail_yet(wecustomers: PolicyV
 def test_undo_window_of_the_policy_is_waited_for(db: None) -> None:
     policy_with('deadline = "1 month"\napprovals = 1\nundo = "3 days"')
     copy_approved(member(), staff_member())
-    assert orders.work(now=NOW + 2 * DAY).ready == []
-    assert len(orders.work(now=NOW + 3 * DAY).ready) == 1
+    assert package_orders.work(now=NOW + 2 * DAY).ready == []
+    assert len(package_orders.work(now=NOW + 3 * DAY).ready) == 1
 
 
 def test_policy_without_approvals_orders_at_once(db: None) -> None:
@@ -171,7 +171,7 @@ def test_withdrawal_before_a_worker_began_takes_the_order_back(
     request = copy_approved(user, staff_member())
     review.withdraw(request_id=request.pk, actor=person(user.subject_id), now=LATER)
     assert Package.objects.count() == 0
-    assert orders.work(now=LATER).ready == []
+    assert package_orders.work(now=LATER).ready == []
 
 
 def test_withdrawal_once_a_worker_began_is_too_late(wecustomers: PolicyVersion) -> None:
@@ -225,11 +225,11 @@ def test_erasure_ends_an_open_request_and_its_order(
     if how_far == "approved":
         review.approve(request_id=request.pk, reviewer=reviewer, now=NOW)
     erase.start(subject_id=user.subject_id, reason="child", actor=SYSTEM, now=NOW)
-    worker.work(now=NOW)
+    erase_worker.work(now=NOW)
     request.refresh_from_db()
     assert (request.state, request.closed_at is not None) == ("expired", True)
     assert Package.objects.count() == 0
-    assert orders.work(now=LATER).ready == []
+    assert package_orders.work(now=LATER).ready == []
     assert AuditEntry.objects.filter(verb="requests.expired").count() == 1
     assert Message.objects.filter(template="access_ready").count() == 0
 
@@ -238,7 +238,7 @@ def test_deletion_and_copy_at_once_each_end_as_they_should(wecustomers: PolicyVe
     user, reviewer = member(), staff_member()
     package = copy_made(user, reviewer)
     deletion = approved(user, reviewer)
-    worker.work(now=NOW)
+    erase_worker.work(now=NOW)
     deletion.refresh_from_db()
     assert deletion.state == "completed"
     assert package.request is not None
@@ -299,7 +299,7 @@ def test_withdrawal_and_worker_at_once_end_in_one_way(transactional_db: None) ->
     withdraw: Callable[[], object] = lambda: review.withdraw(  # noqa: E731  one of two acts
         request_id=request.pk, actor=person(user.subject_id), now=LATER
     )
-    raised = at_once(withdraw, lambda: orders.work(now=LATER))
+    raised = at_once(withdraw, lambda: package_orders.work(now=LATER))
     request.refresh_from_db()
     if request.state == "withdrawn":
         assert (raised, Package.objects.count()) == (["", ""], 0)

@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.models import User
 from audit.models import AuditEntry
 from policy.models import PolicyVersion
-from requests import desk, orders, review
+from requests import desk, package_orders, review
 from requests.models import Package, Request, RequestEvent
 from retention.clock import RunningClock
 from tests.factories.accounts import (
@@ -99,7 +99,7 @@ def test_asking_again_shows_the_open_one_and_then_when_the_next_is_possible(
     assert "You have asked for a copy already" in client.get(COPY).content.decode()
     request = Request.objects.get()
     review.approve(request_id=request.pk, reviewer=staff_member(), now=timezone.now())
-    orders.work(now=timezone.now())
+    package_orders.work(now=timezone.now())
     assert client.post(COPY, {"kind": "access"})["Location"] == COPY
     text = client.get(COPY).content.decode()
     assert "You can ask for the next one from" in text
@@ -114,7 +114,7 @@ def test_status_page_shows_what_is_being_written_and_how_far(client: Client, own
     review.approve(request_id=request.pk, reviewer=staff_member(), now=timezone.now())
     url = reverse("requests:status", args=[token])
     assert "Your copy is made next." in client.get(url).content.decode()
-    claimed = orders._claim(RunningClock(timezone.now()))
+    claimed = package_orders._claim(RunningClock(timezone.now()))
     assert claimed is not None
     Package.objects.update(rows=41, rows_total=100, step="consent.event")
     page = client.get(url)
@@ -229,7 +229,7 @@ def test_link_from_the_mail_opens_the_status_and_not_the_package(
 ) -> None:
     request, token = copy_asked_with_link(owner, now=timezone.now())
     review.approve(request_id=request.pk, reviewer=staff_member(), now=timezone.now())
-    orders.work(now=timezone.now())
+    package_orders.work(now=timezone.now())
     assert "Your copy is ready." in client.get(f"/requests/{token}/").content.decode()
     assert client.get(f"/requests/{token}/package/").status_code == 404
     assert client.post(f"/requests/{token}/package/").status_code == 404
@@ -323,7 +323,7 @@ def test_clock_of_a_copy_runs_until_it_is_made(desk_client: Client, owner: User)
     page = desk_client.get(reverse("requests:desk"), {"show": "approved"})
     assert [line.clock.state for line in page.context["lines"]] == ["late"]
     assert desk.waiting(now=now) == (0, 1)
-    orders.work(now=now)
+    package_orders.work(now=now)
     page = desk_client.get(reverse("requests:desk"), {"show": "closed"})
     assert [line.request.pk for line in page.context["lines"]] == [request.pk]
     assert desk.waiting(now=now) == (0, 0)

@@ -14,7 +14,7 @@ from datamap.models import Subject
 from datamap.registry import holdings
 from policy.models import PolicyVersion
 from requests.models import Request
-from retention import worker
+from retention import erase_worker
 from retention.models import Erasure, Tombstone
 from tests.factories.accounts import member, staff_member
 from tests.factories.policy import publish_file
@@ -47,7 +47,7 @@ def test_other_browsers_are_logged_out_by_the_erasure(wecustomers: PolicyVersion
     laptop, phone, bystander = browser_of(user), browser_of(user), browser_of(reviewer)
     assert [laptop.get("/privacy/").status_code, phone.get("/privacy/").status_code] == [200, 200]
     request = approved(user, reviewer)
-    worker.work(now=NOW + timedelta(hours=3))
+    erase_worker.work(now=NOW + timedelta(hours=3))
     request.refresh_from_db()
     assert request.state == "completed"
     for page in PAGES:
@@ -96,7 +96,7 @@ def test_a_browser_that_never_stops_leaves_nothing_behind(
     assert started.wait(20)
     try:
         for hour in range(1, 6):
-            worker.work(now=NOW + timedelta(hours=3 * hour), largest=largest)
+            erase_worker.work(now=NOW + timedelta(hours=3 * hour), largest=largest)
             if Erasure.objects.get().state == Erasure.State.DONE:
                 break
     finally:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page
 
 from audit import control
-from requests import orders, review
+from requests import package_orders, review
 from requests.models import Package, Request
 from tests.factories.accounts import (
     PASSWORD,
@@ -97,7 +97,7 @@ def test_pages_of_a_copy(site: str, page: Page, client: Client) -> None:
     Request.objects.filter(pk=request.pk).update(state="in_progress")
     look(page, own, "copy-being-made")
     Package.objects.update(lease_until=now)
-    assert len(orders.work(now=now).ready) == 1
+    assert len(package_orders.work(now=now).ready) == 1
     look(page, own, "copy-ready")
     look(page, site + reverse("requests:package", args=[request.reference]), "package")
     look(page, site + reverse("requests:copy"), "copy-too-soon")
@@ -139,7 +139,7 @@ def test_a_copy_from_the_click_to_the_file_without_looking_away(
     review.approve(request_id=request.pk, reviewer=reviewer, now=timezone.now())
     # The page asks again by itself: approved, then ready.
     page.get_by_text("Your copy is made next.").wait_for()
-    orders.work(now=timezone.now())
+    package_orders.work(now=timezone.now())
     page.get_by_text("Your copy is ready.").wait_for()
     with download(page) as archive:
         assert archive.testzip() is None
@@ -155,7 +155,7 @@ def test_a_copy_without_javascript(site: str, browser: Browser, client: Client) 
     carry(page, client, site)
     request = ask_for_a_copy(page, site)
     review.approve(request_id=request.pk, reviewer=reviewer, now=timezone.now())
-    orders.work(now=timezone.now())
+    package_orders.work(now=timezone.now())
     page.get_by_role("link", name="Look again").click()
     with download(page) as archive:
         assert "data.json" in archive.namelist()

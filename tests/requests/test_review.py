@@ -16,7 +16,7 @@ from datamap.encryption import decrypt
 from policy.models import PolicyVersion
 from requests import review, state, wording
 from requests.models import Approval, Letter, Request
-from retention import erase, worker
+from retention import erase, erase_worker
 from retention.models import Erasure, Tombstone
 from tests.factories.accounts import member, staff_member
 from tests.factories.policy import edited, publish_bytes, relabelled
@@ -196,7 +196,7 @@ def test_withdrawal_inside_the_undo_window_calls_everything_off(db: None) -> Non
     assert Erasure.objects.get().state == "cancelled"
     held = Message.objects.get(template="deletion_done")
     assert (held.state, held.sealed) == ("refused", None)
-    worker.work(now=NOW + timedelta(days=30))
+    erase_worker.work(now=NOW + timedelta(days=30))
     assert User.objects.filter(pk=user.pk).exists()
 
 
@@ -226,7 +226,7 @@ def test_approval_after_the_erasure_finds_the_request_completed(
     user, reviewer = member(), staff_member()
     request = asked(user)
     erase.start(subject_id=user.subject_id, reason="child", actor=SYSTEM, now=NOW)
-    worker.work(now=NOW)
+    erase_worker.work(now=NOW)
     with pytest.raises(state.WrongState) as refused:
         review.approve(request_id=request.pk, reviewer=reviewer, now=LATER)
     assert refused.value.found == "completed"

@@ -19,7 +19,7 @@ from audit.models import AuditEntry
 from consent.models import Message
 from policy import current
 from policy.models import PolicyVersion
-from retention import alarms, brake, decisions, schedule, stint
+from retention import alarms, brake, brake_decisions, schedule, sweep_worker
 from retention.models import Brake, DayTaken, SweepRun, Tick
 from retention.pace import Pace
 from retention.sweep import Chunks, join, sweep
@@ -72,7 +72,7 @@ def left() -> int:
 def decide(name: str, decider: User, **more: Any) -> Brake:
     found = Brake.objects.latest("braked_at", "pk")
     given: dict[str, Any] = {"shown": found.rows, "reason": "Looked", "now": NOW, **more}
-    decision: Callable[..., Brake] = getattr(decisions, name)
+    decision: Callable[..., Brake] = getattr(brake_decisions, name)
     return decision(brake_id=found.pk, decider=decider, **given)
 
 
@@ -183,7 +183,7 @@ def test_rows_that_become_due_meanwhile_are_braked_where_they_are(
 ) -> None:
     expired(20)
     running(80)
-    real = stint.record  # type: ignore[attr-defined]  # what the module calls
+    real = sweep_worker.record  # type: ignore[attr-defined]  # what the module calls
     calls: list[int] = []
 
     def more_come(**kwargs: Any) -> Any:
@@ -192,7 +192,7 @@ def test_rows_that_become_due_meanwhile_are_braked_where_they_are(
             expired(30)
         return real(**kwargs)
 
-    monkeypatch.setattr(stint, "record", more_come)
+    monkeypatch.setattr(sweep_worker, "record", more_come)
     run = sweep(now=NOW, chunks=Chunks(first=5, largest=5))
     step = run.steps.get()
     assert (run.state, step.braked) == (SweepRun.State.BRAKED, True)
@@ -296,7 +296,7 @@ def test_rule_that_changed_cannot_be_released(rule: PolicyVersion, decider: User
     expired(40)
     sweep(now=NOW)
     make_version(period="1 hour", effective_at=NOW + timedelta(seconds=30))
-    with pytest.raises(decisions.RuleChanged):
+    with pytest.raises(brake_decisions.RuleChanged):
         decide("release", decider, now=NOW + timedelta(minutes=1))
 
 
@@ -336,7 +336,7 @@ def test_decision_is_about_the_number_shown(rule: PolicyVersion, decider: User) 
     sweep(now=NOW)
     expired(10)
     sweep(now=NOW + timedelta(minutes=1))
-    with pytest.raises(decisions.Moved) as caught:
+    with pytest.raises(brake_decisions.Moved) as caught:
         decide("release", decider, shown=40)
     assert (caught.value.state, caught.value.rows) == (S.WAITING, 50)
 
@@ -345,7 +345,7 @@ def test_second_of_two_decisions_is_told(rule: PolicyVersion, decider: User) -> 
     expired(40)
     sweep(now=NOW)
     decide("stop", decider)
-    with pytest.raises(decisions.Moved):
+    with pytest.raises(brake_decisions.Moved):
         decide("stop", decider)
 
 
@@ -363,7 +363,7 @@ def test_two_administrators_at_once_make_one_release() -> None:
         try:
             decide("release", decider)
             outcomes.append("released")
-        except decisions.Moved:
+        except brake_decisions.Moved:
             outcomes.append("moved")
         finally:
             connections.close_all()

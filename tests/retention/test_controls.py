@@ -11,9 +11,9 @@ from audit.control import Finding, controls, evaluate
 from audit.log import SYSTEM, record
 from datamap.models import Subject
 from policy.models import PolicyVersion
-from retention import children, erase, rules, steps, worker
+from retention import children, erase, erase_steps, erase_worker, rules
+from retention.child_controls import children_locked_and_gone
 from retention.controls import nothing_past_its_period
-from retention.gone import children_locked_and_gone
 from retention.models import ChildCase
 from retention.sweep import sweep
 from tests.factories.policy import publish_file
@@ -122,13 +122,13 @@ def test_children_seen_when_an_erasure_forgets_a_table_and_says_done(
 ) -> None:
     case = learn(make_person("kim"))
     children.erase_due(now=case.contest_until)
-    real = steps.bite
+    real = erase_steps.bite
 
     def forgets(holding: Any, **kwargs: Any) -> int:
         return 0 if holding.key == "accounts.age" else real(holding, **kwargs)
 
-    monkeypatch.setattr(worker, "bite", forgets)
-    monkeypatch.setattr(worker, "left_of", lambda holding, subjects: {})
+    monkeypatch.setattr(erase_worker, "bite", forgets)
+    monkeypatch.setattr(erase_worker, "left_of", lambda holding, subjects: {})
     erase.work(now=case.contest_until)
     finding = children_locked_and_gone(case.contest_until + timedelta(days=1))
     assert finding.violations == ("found in accounts_ageverdict",)

@@ -13,7 +13,7 @@ from audit.log import SYSTEM
 from audit.models import AuditEntry
 from datamap import registry
 from datamap.models import Subject
-from retention import erase, steps, worker
+from retention import erase, erase_steps, erase_worker
 from retention.models import Erasure, ErasureStep, Tombstone
 from retention.signals import erased
 from tests.factories.retention import NOW, make_person, make_sessions, table_digests
@@ -114,7 +114,7 @@ def test_erasure_killed_mid_way_is_resumed_and_counts_once(
     ada, bob = make_person("ada"), make_person("bob")
     make_sessions(ada, count=5, expire=NOW + timedelta(days=1))
     erasure = start(ada)
-    real = steps.bite
+    real = erase_steps.bite
     bites: list[int] = []
 
     def dies(*args: Any, **kwargs: Any) -> int:
@@ -123,11 +123,11 @@ def test_erasure_killed_mid_way_is_resumed_and_counts_once(
         bites.append(1)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(worker, "bite", dies)
+    monkeypatch.setattr(erase_worker, "bite", dies)
     try:
         erase.work(now=NOW, largest=2)
     except Killed:
-        monkeypatch.setattr(worker, "bite", real)
+        monkeypatch.setattr(erase_worker, "bite", real)
         # The dead worker's lease still runs: nobody takes the erasure over yet.
         assert erase.work(now=NOW).done == []
         assert erase.work(now=NOW + timedelta(minutes=6), largest=2).done == [erasure.pk]
@@ -143,7 +143,7 @@ def test_erasure_killed_mid_way_is_resumed_and_counts_once(
 def test_rows_stored_meanwhile_send_the_erasure_back(monkeypatch: pytest.MonkeyPatch) -> None:
     ada = make_person()
     erasure = start(ada)
-    real = worker._finish
+    real = erase_worker._finish
     writes = [1]
 
     def somebody_writes_first(batch: Any, worked: Any) -> None:
@@ -152,7 +152,7 @@ def test_rows_stored_meanwhile_send_the_erasure_back(monkeypatch: pytest.MonkeyP
             Subject.objects.filter(pk=ada.subject_id).update(email="ada@example.com")
         real(batch, worked)
 
-    monkeypatch.setattr(worker, "_finish", somebody_writes_first)
+    monkeypatch.setattr(erase_worker, "_finish", somebody_writes_first)
     worked = erase.work(now=NOW)
     assert worked.failed == [erasure.pk]
     assert worked.done == [erasure.pk]
@@ -166,36 +166,36 @@ def test_failing_step_leaves_the_others_done_and_is_tried_again_later(
 ) -> None:
     ada, bob = make_person("ada"), make_person("bob")
     broken, fine = start(ada), start(bob)
-    real = steps.bite
+    real = erase_steps.bite
 
     def fails_for_ada(holding: Any, *, erasures: Any, size: int) -> int:
         if ada.subject_id in erasures and holding.key == "accounts.account":
             raise RuntimeError
         return real(holding, erasures=erasures, size=size)
 
-    monkeypatch.setattr(worker, "bite", fails_for_ada)
+    monkeypatch.setattr(erase_worker, "bite", fails_for_ada)
     worked = erase.work(now=NOW)
     assert worked.done == [fine.pk]
     broken.refresh_from_db()
     assert broken.error == "RuntimeError"
     assert broken.lease_until is not None
     assert broken.lease_until > NOW
-    monkeypatch.setattr(worker, "bite", real)
+    monkeypatch.setattr(erase_worker, "bite", real)
     assert erase.work(now=NOW + timedelta(hours=1)).done == [broken.pk]
 
 
 def test_worker_that_lost_its_lease_cannot_finish(monkeypatch: pytest.MonkeyPatch) -> None:
     ada = make_person()
     erasure = start(ada)
-    real = steps.bite
+    real = erase_steps.bite
 
     def sleeps_too_long(*args: Any, **kwargs: Any) -> int:
-        monkeypatch.setattr(worker, "bite", real)
+        monkeypatch.setattr(erase_worker, "bite", real)
         done = erase.work(now=NOW + timedelta(minutes=6)).done
         assert done == [erasure.pk]
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(worker, "bite", sleeps_too_long)
+    monkeypatch.setattr(erase_worker, "bite", sleeps_too_long)
     assert erase.work(now=NOW).done == []
     assert Tombstone.objects.count() == 1
 
@@ -206,16 +206,16 @@ def test_worker_that_overslept_changes_nothing_at_all(
 ) -> None:
     ada = make_person()
     erasure = start(ada)
-    real = getattr(worker, at)
+    real = getattr(erase_worker, at)
     finished: list[dict[str, tuple[int, str]]] = []
 
     def sleeps_too_long(*args: Any) -> Any:
-        monkeypatch.setattr(worker, at, real)
+        monkeypatch.setattr(erase_worker, at, real)
         assert erase.work(now=NOW + timedelta(minutes=6)).done == [erasure.pk]
         finished.append(table_digests())
         return real(*args)
 
-    monkeypatch.setattr(worker, at, sleeps_too_long)
+    monkeypatch.setattr(erase_worker, at, sleeps_too_long)
     assert erase.work(now=NOW).done == []
     assert [table_digests()] == finished
 

@@ -14,7 +14,7 @@ from accounts.models import AgeVerdict, Session, User
 from audit.log import SYSTEM
 from audit.models import AuditEntry
 from datamap.models import Subject
-from retention import erase, steps, stint, sweep, tasks, worker
+from retention import erase, erase_steps, erase_worker, sweep, sweep_worker, tasks
 from retention.models import Erasure, SweepRun, SweepShift, SweepStep, Tombstone
 from tests.factories.retention import NOW, make_person, make_sessions, make_version
 
@@ -57,14 +57,14 @@ def test_erasure_of_a_killed_worker_is_finished_by_another(
 ) -> None:
     ada, bob = make_person("ada", sessions=7), make_person("bob")
     erasure = erase.start(subject_id=ada.subject_id, reason="request", actor=SYSTEM, now=NOW)
-    monkeypatch.setattr(worker, "bite", killing(steps.bite, at=at))
+    monkeypatch.setattr(erase_worker, "bite", killing(erase_steps.bite, at=at))
     in_a_process_that_dies(lambda: erase.work(now=NOW, largest=2))
-    monkeypatch.setattr(worker, "bite", steps.bite)
+    monkeypatch.setattr(erase_worker, "bite", erase_steps.bite)
 
     assert erase.work(now=NOW + timedelta(seconds=5)).done == []
     # The lease and the tick's interval together are less than a minute.
-    assert worker.LEASE + tasks.SCHEDULE["retention.erase"] < timedelta(minutes=1)
-    assert erase.work(now=NOW + worker.LEASE + timedelta(seconds=10)).done == [erasure.pk]
+    assert erase_worker.LEASE + tasks.SCHEDULE["retention.erase"] < timedelta(minutes=1)
+    assert erase.work(now=NOW + erase_worker.LEASE + timedelta(seconds=10)).done == [erasure.pk]
     assert Tombstone.objects.get().rows == {
         "accounts.account": 1,
         "accounts.age": 1,
@@ -81,7 +81,7 @@ def test_sweep_killed_with_an_open_transaction_counts_each_row_once(
     make_sessions(None, count=10, expire=NOW - timedelta(days=2))
     chunks = sweep.Chunks(first=2, largest=2)
     with monkeypatch.context() as patch:
-        patch.setattr(stint, "record", killing(stint.record, at=3))  # type: ignore[attr-defined]
+        patch.setattr(sweep_worker, "record", killing(sweep_worker.record, at=3))  # type: ignore[attr-defined]
         in_a_process_that_dies(lambda: sweep.sweep(now=NOW, chunks=chunks))
     taken = SweepStep.objects.get().rows
     assert 0 < taken <= 4

@@ -17,7 +17,7 @@ from accounts.roles import Role
 from audit.log import SYSTEM
 from audit.models import AuditEntry, StaffAccess
 from policy.models import PolicyVersion
-from retention import brake, children, runs, stint, sweep_views
+from retention import brake, children, sweep_runs, sweep_views, sweep_worker
 from retention.models import ChildCase, SweepRun
 from retention.sweep import join, sweep
 from retention.tasks import sweep_tick
@@ -212,9 +212,9 @@ def test_statement_that_takes_too_long_is_cancelled_and_left_to_others(
         return real(holding, due).annotate(nap=Func(Value(0.5), function="pg_sleep"))
 
     make_sessions(None, count=3, expire=timezone.now() - timedelta(days=4))
-    real = stint.due_rows  # type: ignore[attr-defined]  # what the module calls
+    real = sweep_worker.due_rows  # type: ignore[attr-defined]  # what the module calls
     monkeypatch.setattr(brake, "due_rows", slow)
-    run = runs.begin(now=timezone.now(), only="accounts.session", dry_run=True)
+    run = sweep_runs.begin(now=timezone.now(), only="accounts.session", dry_run=True)
     left = join(run_id=run.pk, now=timezone.now(), count_seconds=0.05)
     assert (left.state, left.steps.get().error) == (SweepRun.State.PAUSED, "")
     monkeypatch.undo()

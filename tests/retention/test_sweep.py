@@ -16,7 +16,7 @@ from audit.models import AuditEntry
 from datamap.registry import UnknownHolding
 from policy.current import NoPolicy
 from policy.models import PolicyVersion
-from retention import stint
+from retention import sweep_worker
 from retention.models import Erasure, SweepRun, SweepShift, SweepStep
 from retention.sweep import Chunks, sweep
 from tests.factories.retention import (
@@ -155,13 +155,13 @@ def test_killed_sweep_has_counted_what_is_gone(
             raise Killed
         return real(**kwargs)
 
-    monkeypatch.setattr(stint, "record", dies)
+    monkeypatch.setattr(sweep_worker, "record", dies)
     with pytest.raises(Killed):
         sweep(now=NOW, chunks=Chunks(first=2, largest=2))
     assert Session.objects.count() == 6
     assert SweepStep.objects.get().rows == 4
     assert _swept() == 4
-    monkeypatch.setattr(stint, "record", real)
+    monkeypatch.setattr(sweep_worker, "record", real)
     assert _rows(sweep(now=NOW, chunks=Chunks(first=2, largest=2))) == 10
     assert SweepRun.objects.get().state == SweepRun.State.DONE
     assert Session.objects.count() == 0

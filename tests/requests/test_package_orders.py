@@ -17,11 +17,11 @@ from audit.models import AuditEntry
 from consent import mail
 from consent.models import Message
 from policy.models import PolicyVersion
-from requests import files, orders
+from requests import package_files, package_orders
 from requests.models import Letter, Package, Request
 from requests.package import Progress, store, vault
 from requests.package.store import PrivateFolder
-from retention import erase, sweep, worker
+from retention import erase, erase_worker, sweep
 from retention.clock import RunningClock
 from tests.factories.accounts import member, staff_member
 from tests.factories.policy import publish_file
@@ -84,7 +84,7 @@ def test_work_makes_the_package_answers_and_tells_once(
 ) -> None:
     user = member()
     request = copy_approved(user, staff_member())
-    worked = orders.work(now=LATER)
+    worked = package_orders.work(now=LATER)
     package = Package.objects.get()
     assert (worked.ready, worked.failed) == ([package.pk], [])
     request.refresh_from_db()
@@ -105,7 +105,7 @@ def test_work_makes_the_package_answers_and_tells_once(
         "kind": "access",
         "rows": package.rows,
     }
-    assert orders.work(now=LATER).ready == []
+    assert package_orders.work(now=LATER).ready == []
     assert templates() == ["access_received", "access_ready"]
 
 
@@ -137,14 +137,14 @@ def test_commit_whose_answer_was_lost_leaves_the_package_whole(
     wecustomers: PolicyVersion, packages_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy_approved(member(), staff_member())
-    real = orders._Claimed.finish
+    real = package_orders._Claimed.finish
 
     def finish(self: Any, built: Any) -> None:
         real(self, built)
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(orders._Claimed, "finish", finish)
-    orders.work(now=NOW)
+    monkeypatch.setattr(package_orders._Claimed, "finish", finish)
+    package_orders.work(now=NOW)
     package = Package.objects.get()
     assert (package.state, stored(packages_folder)) == ("ready", [package.name])
 
@@ -156,14 +156,14 @@ def test_killed_worker_leaves_its_lease_and_the_next_one_begins_anew(
     whole = settings.STORAGES
     disk(settings, Interrupted)
     with pytest.raises(Killed):
-        orders.work(now=NOW)
+        package_orders.work(now=NOW)
     left = stored(packages_folder)
     package = Package.objects.get()
     assert (package.state, [package.name]) == ("building", left)
     settings.STORAGES = whole
     # While the lease runs nobody else touches it; a minute after the kill it is made.
-    assert orders.work(now=NOW + timedelta(seconds=15)).ready == []
-    assert orders.work(now=NOW + timedelta(seconds=60)).ready == [package.pk]
+    assert package_orders.work(now=NOW + timedelta(seconds=15)).ready == []
+    assert package_orders.work(now=NOW + timedelta(seconds=60)).ready == [package.pk]
     package.refresh_from_db()
     assert (package.state, package.attempts) == ("ready", 2)
     assert stored(packages_folder) == [package.name] != left
@@ -177,15 +177,15 @@ def test_full_disk_is_tried_again_later_each_time(
     request = copy_approved(member(), staff_member())
     whole = settings.STORAGES
     disk(settings, Full)
-    assert len(orders.work(now=NOW).failed) == 1
+    assert len(package_orders.work(now=NOW).failed) == 1
     package = Package.objects.get()
     assert (package.state, package.error, package.name) == ("failed", "OSError", "")
     assert stored(packages_folder) == []
-    assert orders.work(now=NOW + timedelta(seconds=50)).failed == []
-    assert len(orders.work(now=NOW + timedelta(seconds=70)).failed) == 1
-    assert orders.work(now=NOW + timedelta(seconds=140)).failed == []
+    assert package_orders.work(now=NOW + timedelta(seconds=50)).failed == []
+    assert len(package_orders.work(now=NOW + timedelta(seconds=70)).failed) == 1
+    assert package_orders.work(now=NOW + timedelta(seconds=140)).failed == []
     settings.STORAGES = whole
-    assert len(orders.work(now=NOW + timedelta(seconds=200)).ready) == 1
+    assert len(package_orders.work(now=NOW + timedelta(seconds=200)).ready) == 1
     request.refresh_from_db()
     assert (request.state, Package.objects.get().error) == ("completed", "")
 
@@ -194,11 +194,11 @@ def test_worker_that_overslept_its_lease_changes_nothing(
     wecustomers: PolicyVersion, packages_folder: Path
 ) -> None:
     copy_approved(member(), staff_member())
-    slow = orders._claim(RunningClock(NOW))
+    slow = package_orders._claim(RunningClock(NOW))
     assert slow is not None
     built = slow.build()
-    assert len(orders.work(now=LATER).ready) == 1
-    with pytest.raises(orders.LeaseLost):
+    assert len(package_orders.work(now=LATER).ready) == 1
+    with pytest.raises(package_orders.LeaseLost):
         slow.finish(built)
     package = Package.objects.get()
     assert package.name != slow.name
@@ -211,11 +211,11 @@ def test_build_that_is_no_longer_wanted_stops_and_leaves_nothing(
 ) -> None:
     user = member()
     copy_approved(user, staff_member())
-    claimed = orders._claim(RunningClock(NOW))
+    claimed = package_orders._claim(RunningClock(NOW))
     assert claimed is not None
     erase.start(subject_id=user.subject_id, reason="child", actor=SYSTEM, now=NOW)
-    worker.work(now=NOW)
-    with pytest.raises(orders.LeaseLost):
+    erase_worker.work(now=NOW)
+    with pytest.raises(package_orders.LeaseLost):
         claimed.build()
     assert Package.objects.count() == 0
     assert stored(packages_folder) == []
@@ -224,9 +224,9 @@ def test_build_that_is_no_longer_wanted_stops_and_leaves_nothing(
 
 def test_progress_is_noted_and_renews_the_lease(wecustomers: PolicyVersion) -> None:
     copy_approved(member(), staff_member())
-    claimed = orders._claim(RunningClock(NOW))
+    claimed = package_orders._claim(RunningClock(NOW))
     assert claimed is not None
-    claimed.noted = -orders.EVERY
+    claimed.noted = -package_orders.EVERY
     claimed._pulse(Progress(holding="consent.event", title="", rows=7))
     package = Package.objects.get()
     assert (package.rows, package.step) == (7, "consent.event")
@@ -242,7 +242,9 @@ def test_progress_is_noted_and_renews_the_lease(wecustomers: PolicyVersion) -> N
 def test_two_workers_at_once_build_it_once(transactional_db: None, packages_folder: Path) -> None:
     publish_file()
     copy_approved(member(), staff_member())
-    assert at_once(lambda: orders.work(now=LATER), lambda: orders.work(now=LATER)) == ["", ""]
+    assert at_once(
+        lambda: package_orders.work(now=LATER), lambda: package_orders.work(now=LATER)
+    ) == ["", ""]
     package = Package.objects.get()
     assert (package.state, package.attempts) == ("ready", 1)
     assert stored(packages_folder) == [package.name]
@@ -279,7 +281,7 @@ def test_erasure_takes_the_package_and_its_file(
     copy_made(user, reviewer)
     others = copy_made(other, reviewer)
     erase.start(subject_id=user.subject_id, reason="request", actor=SYSTEM, now=NOW)
-    worker.work(now=NOW)
+    erase_worker.work(now=NOW)
     assert list(Package.objects.all()) == [others]
     assert stored(packages_folder) == [others.name]
 
@@ -301,17 +303,17 @@ def test_orphans_are_removed_and_nothing_else(
     lost_files: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(files, "CHUNK", 2)
+    monkeypatch.setattr(package_files, "CHUNK", 2)
     package = copy_made(member(), staff_member())
     now = timezone.now()  # files are dated by the real clock
-    assert files.remove_orphans(now=now + timedelta(minutes=59)) == 0
-    assert files.remove_orphans(now=now + timedelta(minutes=61)) == 2
+    assert package_files.remove_orphans(now=now + timedelta(minutes=59)) == 0
+    assert package_files.remove_orphans(now=now + timedelta(minutes=61)) == 2
     assert stored(packages_folder) == sorted([package.name, "notes.txt"])
-    assert files.remove_orphans(now=now + timedelta(minutes=61)) == 0
+    assert package_files.remove_orphans(now=now + timedelta(minutes=61)) == 0
 
 
 def test_orphans_of_a_site_without_packages_are_none(wecustomers: PolicyVersion) -> None:
-    assert files.remove_orphans(now=NOW) == 0
+    assert package_files.remove_orphans(now=NOW) == 0
 
 
 def test_row_of_a_package_that_is_not_whole_can_not_be_ready(wecustomers: PolicyVersion) -> None:

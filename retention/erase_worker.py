@@ -22,9 +22,9 @@ from datamap.models import Subject
 from retention import signals
 from retention.clock import RunningClock
 from retention.dependents import erasing_order
+from retention.erase_steps import bite, left_of, unfinished
 from retention.models import Erasure, ErasureStep, Tombstone
 from retention.pace import Pace
-from retention.steps import bite, left_of, unfinished
 
 log = structlog.get_logger(__name__)
 BATCH = 20

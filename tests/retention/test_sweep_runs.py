@@ -13,12 +13,12 @@ from django.db import connection, connections, transaction
 from accounts.models import Session
 from audit.models import AuditEntry
 from policy.models import PolicyVersion
-from retention import history, runs, schedule, stint, tasks
+from retention import schedule, sweep_history, sweep_runs, sweep_worker, tasks
 from retention.clock import RunningClock
 from retention.models import Brake, DayTaken, SweepRun, SweepShift, SweepStep, Tick
 from retention.pace import Pace, first_size
-from retention.runs import LEASE
 from retention.sweep import Chunks, join, sweep
+from retention.sweep_runs import LEASE
 from retention.weight import weight
 from tests.factories.retention import NOW, make_brake, make_run, make_sessions, make_version
 
@@ -45,7 +45,7 @@ def swept() -> int:
 def killed_in_the_third_chunk(work: Callable[[], object]) -> None:
     """Run it in a forked child that kills itself with its third chunk half done."""
     connections.close_all()
-    real, calls = stint.record, []  # type: ignore[attr-defined]  # what the module calls
+    real, calls = sweep_worker.record, []  # type: ignore[attr-defined]  # what the module calls
 
     def dies(**kwargs: Any) -> Any:
         calls.append(1)
@@ -56,7 +56,7 @@ def killed_in_the_third_chunk(work: Callable[[], object]) -> None:
     child = os.fork()
     if child == 0:
         try:
-            stint.record = dies  # type: ignore[attr-defined]
+            sweep_worker.record = dies  # type: ignore[attr-defined]
             work()
         finally:
             os._exit(1)
@@ -99,7 +99,7 @@ def test_chunk_of_a_worker_that_overslept_is_undone(
 ) -> None:
     """Its shift was closed for it; others have gone on, so what it does must not count."""
     expired(6)
-    real = stint.record  # type: ignore[attr-defined]
+    real = sweep_worker.record  # type: ignore[attr-defined]
     calls: list[int] = []
 
     def sleeps(**kwargs: Any) -> Any:
@@ -108,7 +108,7 @@ def test_chunk_of_a_worker_that_overslept_is_undone(
             SweepShift.objects.filter(left_at=None).update(left_at=NOW + LEASE)
         return real(**kwargs)
 
-    monkeypatch.setattr(stint, "record", sleeps)
+    monkeypatch.setattr(sweep_worker, "record", sleeps)
     run = sweep(now=NOW, chunks=TWO, budget=timedelta(minutes=5))
     assert (run.steps.get().rows, swept(), Session.objects.count()) == (2, 2, 4)
     monkeypatch.undo()
@@ -120,16 +120,16 @@ def test_chunk_of_a_worker_that_overslept_is_undone(
 def test_shift_renews_with_every_chunk_and_is_closed_when_its_lease_is_over(
     rule: PolicyVersion,
 ) -> None:
-    run = runs.begin(now=NOW)
-    first = runs.join(run_id=run.pk, clock=RunningClock(NOW))
+    run = sweep_runs.begin(now=NOW)
+    first = sweep_runs.join(run_id=run.pk, clock=RunningClock(NOW))
     assert first is not None
     alive = NOW + LEASE - timedelta(seconds=5)
-    assert runs.join(run_id=run.pk, clock=RunningClock(alive)) is not None
+    assert sweep_runs.join(run_id=run.pk, clock=RunningClock(alive)) is not None
     assert SweepShift.objects.filter(left_at=None).count() == 2
-    assert runs.join(run_id=run.pk, clock=RunningClock(NOW + 2 * LEASE)) is not None
+    assert sweep_runs.join(run_id=run.pk, clock=RunningClock(NOW + 2 * LEASE)) is not None
     assert SweepShift.objects.filter(left_at=None).count() == 1
-    with pytest.raises(runs.ShiftOver), transaction.atomic():
-        runs.renew(first)
+    with pytest.raises(sweep_runs.ShiftOver), transaction.atomic():
+        sweep_runs.renew(first)
 
 
 def test_second_sweep_joins_the_open_one(rule: PolicyVersion) -> None:
@@ -155,15 +155,15 @@ def test_policy_that_changes_under_way_ends_the_run_before_the_next_step(
     rule: PolicyVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expired(6)
-    real = stint.record  # type: ignore[attr-defined]
+    real = sweep_worker.record  # type: ignore[attr-defined]
 
     def publishes(**kwargs: Any) -> Any:
         if PolicyVersion.objects.count() == 1:
             make_version(period="2 days", effective_at=NOW)
         return real(**kwargs)
 
-    monkeypatch.setattr(stint, "record", publishes)
-    monkeypatch.setattr(stint, "LOOK_EVERY", timedelta())
+    monkeypatch.setattr(sweep_worker, "record", publishes)
+    monkeypatch.setattr(sweep_worker, "LOOK_EVERY", timedelta())
     run = sweep(now=NOW, chunks=TWO)
     states = SweepRun.objects.order_by("started_at").values_list("state", flat=True)
     assert list(states) == [SweepRun.State.LEFT, SweepRun.State.DONE]
@@ -216,9 +216,9 @@ def test_ticks_at_once_open_one_run() -> None:
 
 def test_ticks_take_no_more_workers_than_they_may(rule: PolicyVersion, settings: Any) -> None:
     settings.KEPT_SWEEP_WORKERS = 2
-    run = runs.begin(now=NOW)
+    run = sweep_runs.begin(now=NOW)
     for _ in range(2):
-        assert runs.join(run_id=run.pk, clock=RunningClock(NOW)) is not None
+        assert sweep_runs.join(run_id=run.pk, clock=RunningClock(NOW)) is not None
     assert schedule.sweep_if_due(now=NOW) is None
     settings.KEPT_SWEEP_WORKERS = 3
     assert schedule.sweep_if_due(now=NOW) == run
@@ -324,15 +324,15 @@ def test_heavy_rows_begin_in_small_chunks() -> None:
 
 
 def test_history_ends(rule: PolicyVersion) -> None:
-    old = NOW - history.KEPT - timedelta(seconds=1)
-    counted = NOW - history.COUNTED_KEPT - timedelta(seconds=1)
+    old = NOW - sweep_history.KEPT - timedelta(seconds=1)
+    counted = NOW - sweep_history.COUNTED_KEPT - timedelta(seconds=1)
     make_run(started_at=old, finished_at=old)
     make_run(started_at=counted, finished_at=counted, dry_run=True)
     kept = make_run(started_at=counted, finished_at=counted)
     make_brake(state=Brake.State.LAPSED, closed_at=old)
     standing = make_brake(braked_at=old)
     DayTaken.objects.create(table="accounts_session", day=(old - timedelta(days=1)).date())
-    assert history.end_old(now=NOW) == 2
+    assert sweep_history.end_old(now=NOW) == 2
     assert list(SweepRun.objects.all()) == [kept]
     assert list(Brake.objects.all()) == [standing]
     assert not DayTaken.objects.exists()
@@ -352,7 +352,7 @@ def test_days_are_those_of_the_operators_calendar(rule: PolicyVersion) -> None:
             until=at,
             rows=rows,
         )
-    bars = history.days(now=NOW + timedelta(days=1), zone=zone)
+    bars = sweep_history.days(now=NOW + timedelta(days=1), zone=zone)
     assert [bar.rows for bar in bars[-2:]] == [3, 5]
-    assert len(bars) == history.DAYS
-    assert bars[-1].height == history.HEIGHT
+    assert len(bars) == sweep_history.DAYS
+    assert bars[-1].height == sweep_history.HEIGHT

@@ -9,7 +9,7 @@ The design.
   conditional update, for a lease of 20 seconds that is renewed while rows are written. Whoever
   finds a lease ended begins anew, under a new file name, and removes the old file.
 - The name is in the row before the file exists. A file that no row names is an orphan
-  (`requests.files`), whatever happened.
+  (`requests.package_files`), whatever happened.
 - Only the holder of the claim may end a build. The row's "ready", the request's end, the letter
   and the audit entry are one transaction, after the file is whole and on disk.
 - A build that fails is tried again, later each time; it raises an alarm and never ends in silence.

@@ -21,13 +21,13 @@ from audit.movements import Reason, because
 from datamap import registry
 from policy import current
 from policy.models import PolicyVersion
-from retention import alarms, brake, erase, removal, rules, runs
+from retention import alarms, brake, erase, removal, rules, sweep_runs
 from retention.dependents import Dependent, dependents
 from retention.models import SweepStep
 from retention.pace import FIRST, LARGEST, Pace, first_size, limited
-from retention.removal import Removed
-from retention.runs import Shift, ShiftOver
+from retention.removal import Chosen, Removed
 from retention.selection import Place, due_rows, next_rows
+from retention.sweep_runs import Shift, ShiftOver
 from retention.weight import weight
 
 log = structlog.get_logger(__name__)
@@ -144,9 +144,9 @@ class Stint:
             self._look_up()
             try:
                 with self.pace.measured() as watch, transaction.atomic(durable=True):
-                    picked = removal.pick(self._next(after))
+                    chosen = removal.choose(self._next(after))
                     watch.chosen()
-                    removed = self._chunk(picked, after=after) if picked else Removed()
+                    removed = self._chunk(chosen, after=after) if chosen else Removed()
             except brake.Exceeded:
                 self._judge(again=True)
                 continue
@@ -156,10 +156,10 @@ class Stint:
                 if not self.pace.shrink():
                     after = self.passing  # in use, or in the way: left to the next sweep
                 continue
-            if not picked:
+            if chosen is None:
                 return taken
             taken += removed.rows
-            after = picked[-1][1], picked[-1][0]
+            after = chosen.last
         return taken
 
     def _look_up(self) -> None:
@@ -175,11 +175,11 @@ class Stint:
     def _next(self, after: Place | None) -> QuerySet[Any, Any]:
         return next_rows(self.holding, self.step, after=after, size=self.pace.size)
 
-    def _chunk(self, picked: list[tuple[Any, ...]], *, after: Place | None) -> Removed:
+    def _chunk(self, chosen: Chosen, *, after: Place | None) -> Removed:
         """One transaction's work on locked rows: act, write it down, count it."""
-        self.passing = picked[-1][1], picked[-1][0]
+        self.passing = chosen.last
         with self.pace.bounded(), self._told_why():
-            removed = self._take([row[0] for row in picked])
+            removed = self._take(chosen)
             # Foreign keys look now and not at commit, when others wait for the rows booked below.
             connection.check_constraints()
         record(
@@ -196,7 +196,7 @@ class Stint:
                 "with_them": dict(removed.with_them),
             },
         )
-        self._book(removed, oldest=picked[0][1] if after is None else None)
+        self._book(removed, oldest=chosen.first if after is None else None)
         return removed
 
     def _told_why(self) -> AbstractContextManager[None]:
@@ -208,7 +208,7 @@ class Stint:
     def _book(self, removed: Removed, *, oldest: datetime | None) -> None:
         """Last in the transaction, for others wait for these rows, and always in this order."""
         now = self.clock.now()
-        runs.renew(self.shift, rows=removed.rows)
+        sweep_runs.renew(self.shift, rows=removed.rows)
         gone = removed.rows if self._leaves_the_table else 0
         brake.book(step=self.step, rows=removed.rows, gone=gone, now=now, zone=self.zone)
         counted = SweepStep.objects.filter(pk=self.step.pk, finished_at=None).update(
@@ -225,8 +225,12 @@ class Stint:
         blanked = self.expiry is not None and bool(self.expiry.blanks)
         return self.step.action == "delete" and not blanked
 
-    def _take(self, ids: list[Any]) -> Removed:
+    def _take(self, chosen: Chosen) -> Removed:
         """Act on locked rows."""
+        model, outside = self.holding.model_class, self.holding.outside
+        if self.step.action == "delete" and self.expiry is None and outside is None:
+            return removal.delete(model, chosen.keys, along=self.along)
+        ids = chosen.ids
         if self.expiry is not None:
             return Removed(rows=expire(self.expiry, ids))
         if self.step.action == "erase":
@@ -234,11 +238,11 @@ class Stint:
             about_somebody = {f"{self.holding.subject}__isnull": False}
             whose = self.holding.rows().filter(pk__in=ids, **about_somebody)
             return Removed(rows=self._erase_people(whose))
-        if self.holding.outside is not None:
-            self.holding.outside(ids)
+        if outside is not None:
+            outside(ids)
         if self.step.action == "anonymise":
             return removal.blank(self.holding, ids)
-        return removal.delete(self.holding.model_class, ids, along=self.along)
+        return removal.delete(model, ids, along=self.along)
 
     def _erase_people(self, rows: QuerySet[Model]) -> int:
         return erase.start_many(
@@ -250,7 +254,7 @@ class Stint:
 
     def _finish(self, *, empty: bool = True, **fields: object) -> None:
         self._note_longest()
-        if runs.finish_step(self.shift, self.step, empty=empty, **fields):
+        if sweep_runs.finish_step(self.shift, self.step, empty=empty, **fields):
             brake.finish(step=self.step, now=self.clock.now())
 
     def _note_longest(self) -> None:

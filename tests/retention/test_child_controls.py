@@ -17,8 +17,8 @@ from audit.log import SYSTEM
 from audit.models import AuditEntry, Unsealed
 from datamap.models import Subject
 from policy.models import PolicyVersion
-from retention import children, erase, gone
-from retention.gone import children_locked_and_gone, traces
+from retention import child_controls, children, erase
+from retention.child_controls import children_locked_and_gone, traces
 from retention.models import ChildCase, Tombstone
 from tests.factories.policy import publish_file
 from tests.factories.retention import NOW, make_person, make_sessions
@@ -195,14 +195,14 @@ def test_search_ends_after_thirty_days(site: PolicyVersion) -> None:
     case = learn(make_person("kim"))
     later = erased(case)
     assert children_locked_and_gone(later).figures["searched_people"] == 1
-    over = case.contest_until + gone.SEARCHED + timedelta(hours=1)
+    over = case.contest_until + child_controls.SEARCHED + timedelta(hours=1)
     assert children_locked_and_gone(over).figures["searched_people"] == 0
 
 
 def test_search_goes_through_a_table_in_stretches(
     site: PolicyVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gone, "PAGES", 2)
+    monkeypatch.setattr(child_controls, "PAGES", 2)
     person = make_person("kim").subject_id
     raw("CREATE TABLE left_behind (note text)")
     raw("INSERT INTO left_behind SELECT repeat(n::text, 100) FROM generate_series(1000, 1500) n")

@@ -17,10 +17,12 @@ from audit.control import controls, evaluate
 from audit.log import SYSTEM, person, record
 from audit.models import Movement
 from audit.movements import Reason, because
+from datamap import registry
+from policy.eras import eras
 from policy.models import PolicyVersion
-from retention import children, erase, lasting, rules, steps
+from retention import children, erase, erase_steps, lasting_controls, rules
 from retention import selection as sweeping
-from retention.lasting import rows_that_last
+from retention.lasting_controls import rows_that_last
 from retention.models import ChildCase, Erasure
 from retention.sweep import sweep
 from tests.factories.accounts import member, staff_member
@@ -139,10 +141,10 @@ def test_violation_sweep_by_another_versions_rule(
     assert (whys(), AgeVerdict.objects.count()) == ([], 1)
     movement = Movement.objects.get(of_table="accounts_ageverdict", way="went")
     # The same rows a month earlier, when the shorter period bound nobody.
-    known = lasting.eras(NOW)
+    known = eras(NOW)
     movement.at = in_force.effective_at - timedelta(days=1)
-    holding = next(h for h in lasting.registry.holdings() if h.key == "accounts.age")
-    assert lasting._not_due(movement, holding, known) == "swept early"
+    holding = next(h for h in registry.holdings() if h.key == "accounts.age")
+    assert lasting_controls._not_due(movement, holding, known) == "swept early"
 
 
 def test_violation_row_deleted_by_hand(site: PolicyVersion) -> None:
@@ -261,15 +263,15 @@ def test_violation_erasure_that_takes_another_persons_rows(
             subject_id=asked.subject_id,
             facts={"kind": "deletion"},
         )
-    real = steps.left_rows
+    real = erase_steps.left_rows
 
     def far_too_much(holding: Any, subject_ids: Any) -> Any:
         if holding.key == "accounts.age":
             return holding.rows()
         return real(holding, subject_ids)
 
-    monkeypatch.setattr(steps, "left_rows", far_too_much)
-    monkeypatch.setattr(steps, "_count", lambda *args, **kwargs: None)
+    monkeypatch.setattr(erase_steps, "left_rows", far_too_much)
+    monkeypatch.setattr(erase_steps, "_count", lambda *args, **kwargs: None)
     erase.start(subject_id=asked.subject_id, reason="request", actor=SYSTEM, now=NOW)
     erase.work(now=NOW)
     assert not AgeVerdict.objects.filter(subject=other.subject).exists()
