@@ -13,9 +13,10 @@ from psycopg import errors
 FIRST = 200
 SMALLEST_FIRST = 10
 LARGEST = 10_000
-TARGET_SECONDS = 0.1
+TARGET_SECONDS = 0.12
 LIMIT_SECONDS = 0.25  # no transaction longer than this, on a machine that is not overloaded
 GROWTH = 1.5
+SHRINKING = 0.5  # at most, for one slow transaction may be another program's doing
 # A row that somebody works with is left to the next sweep rather than waited for.
 LOCK_SECONDS = 0.2
 _IN_THE_WAY = (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected)
@@ -34,7 +35,7 @@ class Watch:
 
 
 class Pace:
-    """Grows the number slowly while transactions are short, shrinks it at once when one is long."""
+    """Grows the number slowly while transactions are short, halves it at once when one is long."""
 
     def __init__(self, first: int = FIRST, largest: int = LARGEST) -> None:
         self.size, self._largest = min(first, largest), largest
@@ -50,7 +51,7 @@ class Pace:
         finally:
             self.longest = max(self.longest, time.monotonic() - started)
         seconds = time.monotonic() - watch.began
-        factor = min(TARGET_SECONDS / max(seconds, 0.001), GROWTH)
+        factor = max(min(TARGET_SECONDS / max(seconds, 0.001), GROWTH), SHRINKING)
         grown = int(self.size * factor) + (1 if factor > 1 else 0)
         self.size = max(1, min(self._largest, grown))
 

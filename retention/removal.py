@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -19,6 +20,12 @@ from psycopg import sql
 from audit.models import AppendOnly
 from datamap.holding import Holding
 from retention.dependents import Dependent
+
+# The rows come in the order of the query, so the last key is that of the last clock.
+_CHOOSE = sql.SQL(
+    "SELECT array_agg(key)::text, count(*), min(clock), max(clock), (array_agg(key))[count(*)]"
+    " FROM ({}) AS chosen (key, clock)"
+)
 
 
 @dataclass
@@ -34,6 +41,47 @@ class Removed:
         return sum(self.with_them.values())
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Rows of a chunk, locked. keys: as Postgres writes an array, or as a list of values.
+
+    first: the earliest clock. last: clock and key of the last one, from where the next chunk goes
+    on. UUIDs and numbers come and go as one text: reading each key and each clock, only to write
+    the keys back, was most of what a sweep did in Python.
+    """
+
+    keys: str | list[Any]
+    rows: int
+    first: datetime
+    last: tuple[datetime, Any]
+    key: Any
+
+    @property
+    def ids(self) -> list[Any]:
+        """The keys one by one, for whoever needs them so."""
+        if isinstance(self.keys, list):
+            return self.keys
+        return [self.key.to_python(one) for one in self.keys.strip("{}").split(",")]
+
+
+def choose(query: QuerySet[Any, Any]) -> Chosen | None:
+    """Run a query for key and clock, in order, and lock its rows as `pick` does; None: no rows."""
+    key: Any = query.model._meta.pk
+    if issubclass(query.model, AppendOnly) or _type(key) not in ("uuid", "bigint", "integer"):
+        rows = pick(query)
+        if not rows:
+            return None
+        keys = [row[0] for row in rows]
+        return Chosen(keys, len(keys), rows[0][1], (rows[-1][1], rows[-1][0]), key)
+    locked = _locking(query)
+    if locked is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_CHOOSE.format(sql.SQL(locked[0])).as_string(None), locked[1])
+        text, rows, first, latest, last = cursor.fetchone()
+    return Chosen(text, rows, first, (latest, last), key) if rows else None
+
+
 def pick(query: QuerySet[Any, Any], *, wait: bool = False) -> list[tuple[Any, ...]]:
     """Run a `values_list` query and lock its rows in the base table, and only there.
 
@@ -43,22 +91,23 @@ def pick(query: QuerySet[Any, Any], *, wait: bool = False) -> list[tuple[Any, ..
     """
     if issubclass(query.model, AppendOnly):
         return list(query)
-    try:
-        text, params = query.query.sql_with_params()
-    except EmptyResultSet:
+    locked = _locking(query, wait=wait)
+    if locked is None:
         return []
-    tail = sql.SQL(" FOR UPDATE OF {table}" + ("" if wait else " SKIP LOCKED"))
     with connection.cursor() as cursor:
-        cursor.execute(
-            text + tail.format(table=_name(query.model._meta.db_table)).as_string(None), params
-        )
+        cursor.execute(*locked)
         return list(cursor.fetchall())
 
 
-def delete(model: type[Model], ids: Sequence[Any], *, along: Sequence[Dependent] = ()) -> Removed:
-    """Delete these rows with everything that hangs on them, in the caller's transaction."""
+def delete(
+    model: type[Model], ids: str | Sequence[Any], *, along: Sequence[Dependent] = ()
+) -> Removed:
+    """Delete these rows with everything that hangs on them, in the caller's transaction.
+
+    ids: primary keys, or the array of them as Postgres writes it.
+    """
     done = Removed()
-    keys = _keys(model, ids)
+    keys = ids if isinstance(ids, str) else _keys(model, ids)
     chosen = sql.SQL("{} = ANY({})").format(_pk(model), _array(model))
     for dependent in along:
         mine = _referring(dependent, parent=model, chosen=chosen, first=True)
@@ -148,6 +197,18 @@ def _delete_dependent(
     if rows:
         label = dependent.model._meta.label
         done.with_them[label] = done.with_them.get(label, 0) + rows
+
+
+def _locking(
+    query: QuerySet[Any, Any], *, wait: bool = False
+) -> tuple[str, tuple[Any, ...]] | None:
+    """The query with its locks, and its parameters; None when it can have no rows."""
+    try:
+        text, params = query.query.sql_with_params()
+    except EmptyResultSet:
+        return None
+    tail = sql.SQL(" FOR UPDATE OF {}" + ("" if wait else " SKIP LOCKED"))
+    return text + tail.format(_name(query.model._meta.db_table)).as_string(None), params
 
 
 def _execute(statement: sql.Composed, *params: Any) -> int:
