@@ -11,7 +11,7 @@ from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from consent.models import Words
-from datamap.holding import Erasing
+from datamap.holding import Erasing, Personal, Source
 from datamap.registry import holdings
 from policy import datapage, vocabulary
 from policy.datapage import HoldingEntry
@@ -27,6 +27,7 @@ WORDS: Final = "consent.words"
 class Kind:
     """One kind of data: a holding, or the words that its rows point to.
 
+    personal: what is in it about the person, also what is too secret to be a column.
     periods: how long it is kept, in sentences. select: the rows about a person, in any order.
     newest: field by which they are put in order.
     """
@@ -36,6 +37,7 @@ class Kind:
     columns: tuple[Column, ...]
     select: Callable[[UUID], QuerySet[Any]]
     newest: str
+    personal: tuple[Personal, ...] = ()
     purposes: tuple[Purpose, ...] = ()
     recipients: tuple[Recipient, ...] = ()
     periods: tuple[str, ...] = ()
@@ -52,19 +54,18 @@ class Kind:
     @property
     def categories(self) -> list[str]:
         """What is in it, in words, without repetition."""
-        words = (vocabulary.category(c.personal.category) for c in self.columns if c.personal)
-        return list(dict.fromkeys(words))
+        return list(dict.fromkeys(vocabulary.category(p.category) for p in self.personal))
 
     @property
     def sources(self) -> list[str]:
         """Where it comes from, in words, without repetition (GDPR 15(1)(g))."""
-        found = (str(vocabulary.SOURCES[c.personal.source]) for c in self.columns if c.personal)
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(str(vocabulary.SOURCES[p.source]) for p in self.personal))
 
 
 def kinds(document: Document) -> tuple[Kind, ...]:
     """Every kind of data of this installation, in the order of keys, the words seen at the end."""
-    return (*(_kind(entry, document) for entry in datapage.entries(document)), _words())
+    found = {entry.holding.key: _kind(entry, document) for entry in datapage.entries(document)}
+    return (*found.values(), _words(found["consent.event"]))
 
 
 def _kind(entry: HoldingEntry, document: Document) -> Kind:
@@ -79,6 +80,7 @@ def _kind(entry: HoldingEntry, document: Document) -> Kind:
         columns=columns_of(holding),
         select=select,
         newest=time_of(holding),
+        personal=tuple(holding.personal),
         purposes=entry.purposes,
         recipients=_recipients(entry, document),
         periods=_periods(entry),
@@ -102,8 +104,10 @@ def _periods(entry: HoldingEntry) -> tuple[str, ...]:
     return (_("As long as the account or the case it belongs to."),)
 
 
-def _words() -> Kind:
-    """The exact words shown to the person: the evidence of what they agreed to is theirs, too."""
+def _words(decisions: Kind) -> Kind:
+    """The exact words shown to the person: the evidence of what they agreed to is theirs, too. It
+    serves what the decisions serve, and stays as long.
+    """
     return Kind(
         key=WORDS,
         title=_("The words you were shown"),
@@ -114,6 +118,11 @@ def _words() -> Kind:
         ),
         select=words_seen,
         newest="",
+        personal=(Personal("text", "user.privacy_preferences", source=Source.SITE),),
+        purposes=decisions.purposes,
+        recipients=decisions.recipients,
+        periods=decisions.periods,
+        ground=decisions.ground,
         about=_(
             "Texts of this site that stood before you when you decided something, or below the "
             "mail we sent you. Other kinds name them by their digest."

@@ -2,8 +2,9 @@
 
 A row about one person may name another: the reviewer of a request, the member of staff in the
 log, an address somebody wrote into a message. What is recognised, wherever in a text or JSON it
-stands, is every id of a person other than the receiver and every e-mail address that is neither
-theirs nor the site's. It is replaced by words that say so; the rest of the value stays.
+stands, is every id of a person other than the receiver, with hyphens or without, and every e-mail
+address that is neither theirs nor the site's, also as addresses of pages write it (`%40`). It is
+replaced by words that say so; the rest of the value stays.
 
 What no program recognises, such as the name of a friend in one's own words, stays: the person
 wrote it, or it was written about them.
@@ -29,8 +30,9 @@ from datamap.models import Subject
 from policy.document import Document
 
 # Bounded, so that long runs of letters cost no more than their length.
-ADDRESS: Final = re.compile(r"[\w.!#$%&*+/=?^`{|}~'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
-ID: Final = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)
+ADDRESS: Final = re.compile(r"[\w.!#$%&*+/=?^`{|}~'-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63})+")
+ID: Final = re.compile(r"\b[0-9a-f]{8}(-?)(?:[0-9a-f]{4}\1){3}[0-9a-f]{12}\b", re.IGNORECASE)
+SHORTEST_ID: Final = 32
 MOST_REMEMBERED: Final = 50_000  # ids, a few megabytes
 
 
@@ -56,15 +58,13 @@ class Redactor:
         """Texts of any sort; a JSON document stays one. One query at most."""
         distinct = [value for value in set(values) if value]
         everything = "\n".join(distinct)
-        if "@" not in everything and "-" not in everything:
-            return values
-        self.learn(ID.findall(everything))
+        self.learn(found.group() for found in ID.finditer(everything))
         changed = {v: new for v in distinct if (new := self._text(v)) != v}
         return [changed.get(v, v) if v else v for v in values] if changed else values
 
     def learn(self, ids: Iterable[str]) -> None:
         """Find out which of these ids are other people's; one query for the unknown ones."""
-        unknown = {i.lower() for i in ids} - self._is_other.keys() - self.own_ids
+        unknown = {_with_hyphens(i) for i in ids} - self._is_other.keys() - self.own_ids
         if not unknown:
             return
         if len(self._is_other) > MOST_REMEMBERED:
@@ -74,20 +74,26 @@ class Redactor:
         self._is_other.update((i, i in people) for i in unknown)
 
     def _text(self, value: str) -> str:
-        if "@" in value:
+        if "@" in value or "%40" in value:
             value = ADDRESS.sub(self._address, value)
-        if "-" in value:
+        if len(value) >= SHORTEST_ID:
             value = ID.sub(self._id, value)
         return value
 
     def _address(self, found: re.Match[str]) -> str:
         address = found.group()
         # A full stop or an apostrophe around an address belongs to the sentence.
-        bare = address.strip(".'").lower()
+        bare = address.strip(".'").lower().replace("%40", "@")
         return address if bare in self.known_addresses else self.marker
 
     def _id(self, found: re.Match[str]) -> str:
-        return self.marker if self._is_other.get(found.group().lower()) else found.group()
+        return self.marker if self._is_other.get(_with_hyphens(found.group())) else found.group()
+
+
+def _with_hyphens(found: str) -> str:
+    """An id as the database writes it."""
+    i = found.lower()
+    return i if "-" in i else f"{i[:8]}-{i[8:12]}-{i[12:16]}-{i[16:20]}-{i[20:]}"
 
 
 def redactor_for(

@@ -33,6 +33,7 @@ from datamap.models import Subject
 from datamap.registry import holdings
 from policy.document import Document
 from policy.models import PolicyVersion
+from policy.reading import parse
 from requests.models import Request
 from requests.package import Built, Progress, build, count, tables, vault
 from requests.package.kinds import kinds
@@ -348,6 +349,18 @@ def test_what_stands_beside_the_data(document: Document, robin: User) -> None:
         == len(ledger["rows"])
         == Event.objects.filter(subject=robin.subject).count()
     )
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path("policies").glob("*.toml")), ids=lambda path: path.stem
+)
+def test_every_kind_says_what_it_is_what_for_from_whom_and_how_long(path: Path) -> None:
+    bare = [
+        kind.key
+        for kind in kinds(parse(path.read_bytes()))
+        if not (kind.categories and kind.sources and kind.purposes and kind.periods)
+    ]
+    assert bare == []
 
 
 def test_choices_are_words_in_the_table_and_keys_in_json(document: Document, robin: User) -> None:
