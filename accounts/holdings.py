@@ -10,6 +10,7 @@ declare(
         key="accounts.account",
         model="accounts.User",
         title=_("Your account"),
+        staff_title=_("Accounts"),
         subject="subject",
         personal=(
             Personal("email", "user.contact.email"),
@@ -44,6 +45,7 @@ declare(
         key="accounts.session",
         model="accounts.Session",
         title=_("Where you are signed in"),
+        staff_title=_("Log-ins"),
         subject="user__subject",
         personal=(
             Personal("session_key", "user.device.cookie_id", source=Source.SITE, secret=True),
@@ -62,6 +64,7 @@ declare(
         key="accounts.api_key",
         model="accounts.ApiKey",
         title=_("Your keys to the API"),
+        staff_title=_("Keys to the API"),
         subject="user__subject",
         personal=(
             Personal("name", "user.content"),
@@ -84,6 +87,7 @@ declare(
         key="accounts.age",
         model="accounts.AgeVerdict",
         title=_("Your date of birth"),
+        staff_title=_("Dates of birth"),
         subject="subject",
         personal=(
             Personal("born_on", "user.demographic.date_of_birth", correctable=True),
@@ -97,6 +101,7 @@ declare(
         key="accounts.staff",
         model="accounts.StaffMember",
         title=_("Your role on the staff"),
+        staff_title=_("Roles on the staff"),
         subject="user__subject",
         personal=(Personal("role", "user.job_title", source=Source.SITE),),
         other=("id", "user", "since"),
@@ -105,6 +110,7 @@ declare(
         key="accounts.email_address",
         model="account.EmailAddress",
         title=_("E-mail addresses of your account"),
+        staff_title=_("E-mail addresses of accounts"),
         subject="user__subject",
         personal=(Personal("email", "user.contact.email"),),
         other=("id", "user", "verified", "primary"),
@@ -124,6 +130,7 @@ declare(
         key="accounts.authenticator",
         model="mfa.Authenticator",
         title=_("Your second factor"),
+        staff_title=_("Second factors"),
         subject="user__subject",
         personal=(
             Personal(
@@ -141,6 +148,7 @@ declare(
         key="accounts.admin_log",
         model="admin.LogEntry",
         title=_("What you changed on the configuration pages"),
+        staff_title=_("Changes on the configuration pages"),
         subject="user__subject",
         personal=(
             Personal("object_repr", "system.operations", source=Source.SITE),

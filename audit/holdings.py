@@ -33,6 +33,7 @@ declare(
         key="audit.access",
         model="audit.StaffAccess",
         title=_("When staff read your data, and why"),
+        staff_title=_("When staff read somebody's data, and why"),
         subject="subject_id",
         personal=(
             Personal("subject_id", "user.unique_id.pseudonymous", source=Source.SITE),

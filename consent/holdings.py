@@ -13,6 +13,7 @@ declare(
         key="consent.event",
         model="consent.Event",
         title=_("What you decided, and the words you saw"),
+        staff_title=_("Decisions, and the words that were shown"),
         subject="subject",
         personal=(
             Personal("kind", CHOICE),
@@ -37,6 +38,7 @@ declare(
         key="consent.choice",
         model="consent.Choice",
         title=_("Your choices as they stand"),
+        staff_title=_("Choices as they stand"),
         subject="subject",
         personal=(
             Personal("kind", CHOICE),
@@ -50,6 +52,7 @@ declare(
         key="consent.mail",
         model="consent.Message",
         title=_("Mail we sent you"),
+        staff_title=_("Mail to people"),
         subject="subject",
         personal=(
             Personal("address_hash", "user.contact.email", source=Source.SITE, secret=True),

@@ -55,7 +55,8 @@ class Holding:
 
     key: stable name used by policy files, `accounts.profile`.
     model: Django label, `accounts.Profile`.
-    title: what people call it on the data map (a lazy translation).
+    title: what it is called before the people it is about, "Your account" (a lazy translation).
+    staff_title: what it is called before staff, where the title speaks to the person.
     subject: lookup path from a row to its `Subject`, `subject` or `user__subject`; "pk" for
         the subject itself.
     personal: every personal field.
@@ -79,6 +80,7 @@ class Holding:
     key: str
     model: str
     title: Any
+    staff_title: Any = ""
     subject: str
     personal: tuple[Personal, ...]
     other: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ declare(
         key="datamap.subject",
         model="datamap.Subject",
         title=_("Your proved e-mail address"),
+        staff_title=_("Proved e-mail addresses"),
         subject="pk",
         personal=(
             Personal("email", "user.contact.email"),

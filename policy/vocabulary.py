@@ -226,6 +226,12 @@ def holding_title(key: str) -> str:
     return str(found.title) if found else key
 
 
+def staff_title(key: str) -> str:
+    """What staff call a holding: `holding_title` would speak of *your* account."""
+    found = {h.key: h for h in registry.holdings()}.get(key)
+    return str(found.staff_title or found.title) if found else key
+
+
 def field_names(names: list[str]) -> list[str]:
     """Fields named `holding.field`, or whole holdings, in words and without repetition."""
     return list(dict.fromkeys(_field_name(name) for name in names))

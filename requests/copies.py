@@ -145,7 +145,7 @@ class Copies(Handling):
     def for_reviewer(self, request: Request, *, now: datetime) -> dict[str, Any]:
         """What would be in the package, by count alone, and what speaks for its being them."""
         rows = explain.count_rows(subject_id=request.subject_id)
-        kinds = [(vocabulary.holding_title(key), n) for key, n in rows.items()]
+        kinds = [(vocabulary.staff_title(key), n) for key, n in rows.items()]
         return {
             "kinds": sorted(kinds),
             "total": sum(rows.values()),

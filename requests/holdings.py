@@ -11,6 +11,7 @@ declare(
         key="requests.request",
         model="requests.Request",
         title=_("What you asked us"),
+        staff_title=_("Requests"),
         subject="subject",
         personal=(
             Personal("words", "user.content.private", contents="what the person wrote, encrypted"),
@@ -58,6 +59,7 @@ declare(
         key="requests.event",
         model="requests.RequestEvent",
         title=_("The steps of your requests"),
+        staff_title=_("Steps of requests"),
         subject="request__subject",
         personal=(Personal("step", "user.behavior", source=Source.SITE),),
         other=("id", "request", "at", "until"),
@@ -69,6 +71,7 @@ declare(
         key="requests.approval",
         model="requests.Approval",
         title=_("Who approved your requests"),
+        staff_title=_("Who approved requests"),
         subject="request__subject",
         personal=(Personal("reviewer", "user.unique_id.pseudonymous", source=Source.SITE),),
         other=("id", "request", "subject", "at"),
@@ -81,6 +84,7 @@ declare(
         key="requests.link",
         model="requests.StatusLink",
         title=_("Links to the state of your requests"),
+        staff_title=_("Links to the state of requests"),
         subject="request__subject",
         personal=(
             Personal(
@@ -96,6 +100,7 @@ declare(
         key="requests.letter",
         model="requests.Letter",
         title=_("Digests of our answers to your requests"),
+        staff_title=_("Digests of answers to requests"),
         subject="request__subject",
         personal=(Personal("text_digest", "user.unique_id.pseudonymous", source=Source.SITE),),
         other=("id", "request", "message_id", "template", "has_copies_notice", "at"),
@@ -107,6 +112,7 @@ declare(
         key="requests.package",
         model="requests.Package",
         title=_("Copies of your data made for you"),
+        staff_title=_("Copies of people's data"),
         subject="subject",
         personal=(
             Personal("downloads", "user.behavior", source=Source.SITE),

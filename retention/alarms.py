@@ -22,7 +22,7 @@ from accounts.roles import TABLE
 from consent import mail
 from policy import current
 from policy.context import SiteFace
-from policy.vocabulary import holding_title
+from policy.vocabulary import staff_title
 from retention.models import Brake, ChildCase
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ def _once(row: Any, mark: str, write: Callable[[Any, datetime], None], now: date
 def _write_braked(brake: Brake, now: datetime) -> None:
     context = {
         "link": settings.SITE_URL + reverse("retention:brake", args=[brake.reference]),
-        "what": str(holding_title(brake.holding)),
+        "what": staff_title(brake.holding),
         "rows": number_format(brake.rows, force_grouping=True),
         "all": number_format(brake.table_rows, force_grouping=True),
     }

@@ -96,9 +96,8 @@ def preview(*, subject_id: uuid.UUID) -> list[StepPreview]:
         keeps = holding.erasing is Erasing.KEEP or bool(holding.spare)
         kept = total.get(holding.key, 0) - rows if keeps else 0
         ground = holding.ground if kept else ""
-        found.append(
-            StepPreview(holding.key, holding.title, holding.erasing.value, rows, kept, ground)
-        )
+        title = holding.staff_title or holding.title
+        found.append(StepPreview(holding.key, title, holding.erasing.value, rows, kept, ground))
     return found
 
 

@@ -10,6 +10,7 @@ declare(
         key="retention.erasure",
         model="retention.Erasure",
         title=_("That your data was to be erased, and when it was"),
+        staff_title=_("Erasures"),
         subject="subject",
         personal=(Personal("subject", "user.unique_id.pseudonymous", source=Source.SITE),),
         other=(
@@ -47,6 +48,7 @@ declare(
         key="retention.child_case",
         model="retention.ChildCase",
         title=_("That you were thought to be a child, and what you said about it"),
+        staff_title=_("Cases of people thought to be children"),
         subject="subject",
         personal=(
             Personal("subject", "user.unique_id.pseudonymous", source=Source.SITE),

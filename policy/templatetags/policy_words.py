@@ -16,6 +16,7 @@ register.filter("period_words", vocabulary.period)
 register.filter("category_words", vocabulary.category)
 register.filter("clock_words", vocabulary.clock)
 register.filter("holding_title", vocabulary.holding_title)
+register.filter("staff_title", vocabulary.staff_title)
 register.filter("field_names", vocabulary.field_names)
 register.filter("country_name", vocabulary.country)
 

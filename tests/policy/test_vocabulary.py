@@ -17,6 +17,14 @@ def test_every_clock_and_category_of_the_data_map_has_words() -> None:
     assert categories - set(vocabulary.CATEGORIES) == set()
 
 
+def test_staff_read_no_title_that_speaks_to_the_person() -> None:
+    titles = {vocabulary.staff_title(holding.key) for holding in registry.holdings()}
+    assert [title for title in titles if {"you", "your"} & set(title.lower().split())] == []
+    assert vocabulary.staff_title("accounts.account") == "Accounts"
+    assert vocabulary.staff_title("audit.entry") == vocabulary.holding_title("audit.entry")
+    assert vocabulary.staff_title("nobody.knows") == "nobody.knows"
+
+
 @pytest.mark.parametrize(
     ("definition", "field", "words"),
     [

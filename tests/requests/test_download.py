@@ -292,7 +292,7 @@ def test_case_shows_counts_and_what_to_look_at_but_no_contents(
     request = copy_asked(owner, now=timezone.now())
     response = desk_client.get(reverse("requests:case", args=[request.reference]))
     text = response.content.decode()
-    assert ("Your account", 1) in response.context["kinds"]
+    assert ("Accounts", 1) in response.context["kinds"]
     assert response.context["total"] == sum(rows for _title, rows in response.context["kinds"])
     terms = [fact["term"] for fact in response.context["facts"]]
     assert terms == [
