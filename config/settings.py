@@ -231,7 +231,8 @@ ACCOUNT_FORMS = {
 # Beside allauth's own limits, which are on by default; counted in the cache, per address.
 ACCOUNT_RATE_LIMITS = {"age": "20/m/ip"}
 MFA_ADAPTER = "accounts.adapter.SecondFactorAdapter"
-# Keys and passkeys need a script of allauth's that our content security policy refuses.
+# Security keys and passkeys are off: allauth's script for them is not tried under our content
+# security policy. One-time and recovery codes work without any script.
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = MFA_PASSKEY_SIGNUP_ENABLED = False
 MFA_TRUST_ENABLED = False

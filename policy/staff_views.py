@@ -66,11 +66,7 @@ def staff_control(request: HttpRequest, key: str) -> HttpResponse:
     page = Paginator(evidence, EVIDENCE_SHOWN).get_page(request.GET.get("page"))
     context = {
         "control": found,
-        "lines": [
-            line
-            for line in board.lines(version=version, now=now)
-            if line.control is not None and line.control.key == key
-        ],
+        "lines": [line for line in board.lines(version=version, now=now) if line.control is found],
         "trail": trail.drawn(key=key, outcomes=days, now=now, zone=zone),
         "page": page,
         "progress": _progress(request),

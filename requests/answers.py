@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.utils import translation
 
 from consent import mail
+from consent.models import Message
 from requests import links, rules, wording
 from requests.models import Letter, Request
 
@@ -56,16 +57,21 @@ def post(
             held=held,
             last=last,
         )
-        text = mail.text_of(message)
-        Letter.objects.create(
-            request=request,
-            message_id=message.pk,
-            template=template,
-            text_digest=hashlib.sha256(text.encode()).hexdigest(),
-            has_copies_notice=says_copies_may_remain(text),
-            at=now,
-        )
+        _prove(request, message, now=now)
     return Posted(message.pk, token)
+
+
+def _prove(request: Request, message: Message, *, now: datetime) -> None:
+    """What stays of a letter when its text is gone."""
+    text = mail.text_of(message)
+    Letter.objects.create(
+        request=request,
+        message_id=message.pk,
+        template=message.template,
+        text_digest=hashlib.sha256(text.encode()).hexdigest(),
+        has_copies_notice=says_copies_may_remain(text),
+        at=now,
+    )
 
 
 def _facts(request: Request, *, token: str, now: datetime) -> dict[str, Any]:

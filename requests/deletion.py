@@ -74,12 +74,9 @@ class Deletion(Handling):
         """Raises `TransferRefused` until the person agrees again to a transfer they had taken
         back (WC-13).
         """
-        standing = ledger.standing(request.subject_id)
-        for transfer in current.fresh(now).document.transfers:
-            chosen = standing.get((Kind.TRANSFER, transfer.key))
-            asked = transfer.mechanism == "explicit consent"
-            if asked and chosen is not None and not chosen.is_yes:
-                raise TransferRefused(title=transfer.title)
+        refused = _refused_transfer(request.subject_id, now=now)
+        if refused:
+            raise TransferRefused(title=refused)
 
     def call_off(self, request: Request, *, actor: Actor, now: datetime) -> None:
         """Cancel the erasure. What another reason set off is not the person's to stop."""
@@ -159,6 +156,7 @@ class Deletion(Handling):
         return {
             "preview": [step for step in steps if step.rows or step.kept],
             "grounds": {ground.key: ground.title for ground in grounds},
+            "refused_transfer": _refused_transfer(request.subject_id, now=now),
             "approve": _("Approve the deletion"),
             "consequence": _(
                 "The person is told by e-mail, and everything listed above is deleted. After that "
@@ -202,6 +200,19 @@ def _begin(*, request_id: UUID, started_at: datetime, now: datetime) -> int:
         trail.tell(request, Step.STARTED, started_at)
         trail.prove(request, SYSTEM, "requests.started", now)
     return 1
+
+
+def _refused_transfer(subject_id: UUID, *, now: datetime) -> str:
+    """The title of a transfer the account hangs on and the person took their consent back from,
+    which opens this request by itself (`requests.transfers`); empty when there is none.
+    """
+    standing = ledger.standing(subject_id)
+    for transfer in current.fresh(now).document.transfers:
+        chosen = standing.get((Kind.TRANSFER, transfer.key))
+        asked = transfer.mechanism == "explicit consent"
+        if asked and chosen is not None and not chosen.is_yes:
+            return transfer.title
+    return ""
 
 
 def _approved(request: Request, events: Events, work: Work, zone: ZoneInfo) -> Shown:

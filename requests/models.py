@@ -157,6 +157,12 @@ class Request(models.Model):
         return "-".join(self.reference[i : i + 4] for i in range(0, len(self.reference), 4))
 
     @property
+    def title(self) -> str:
+        """What was asked, said to the person who asked; staff read `get_kind_display`."""
+        asks_for_copy = self.kind == self.Kind.ACCESS
+        return str(_("A copy of your data")) if asks_for_copy else self.get_kind_display()
+
+    @property
     def is_open(self) -> bool:
         """Whether it still waits for its end."""
         return self.state in OPEN

@@ -15,7 +15,7 @@ from datamap.models import Subject
 from policy.models import PolicyVersion
 from requests import deletion, links, review
 from requests.models import Request
-from tests.factories.accounts import member, staff_member
+from tests.factories.accounts import member, prove_second_factor, staff_member
 from tests.factories.requests import NOW, approved
 
 SHOWN = Shown(text="Take it back?", surface="choices")
@@ -140,3 +140,20 @@ def test_page_says_to_agree_first(
     assert "Agree to it again" in page.content.decode()
     request.refresh_from_db()
     assert request.state == "in_review"
+
+
+def test_reviewer_is_told_that_a_transfer_was_taken_back(
+    client: Client, wecustomers: PolicyVersion
+) -> None:
+    user = member()
+    agree(user.subject)
+    take_back(user.subject)
+    request = Request.objects.get()
+    prove_second_factor(client, staff_member())
+    page = reverse("requests:case", args=[request.reference])
+    title = wecustomers.document.transfers[0].title
+    assert client.get(page).context["refused_transfer"] == title
+    assert "The consent this account hangs on was taken back" in client.get(page).content.decode()
+    agree(user.subject)
+    assert client.get(page).context["refused_transfer"] == ""
+    assert "was taken back" not in client.get(page).content.decode()
