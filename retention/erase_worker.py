@@ -152,16 +152,21 @@ def _skip_idle(batch: _Batch, steps: set[str]) -> set[str]:
 
 
 def _one_bite(batch: _Batch, holding: Holding, erasures: Mapping[UUID, UUID]) -> bool:
-    """One transaction; True when the holding has nothing left and its steps are done."""
+    """One transaction; True when the holding has nothing left and its steps are done.
+
+    Rows that others hold are waited for, so a bite that was not full was the last one; what is
+    stored after it the verification finds.
+    """
+    size = batch.pace.size
     with batch.pace.measured(), transaction.atomic():
         _hold(batch)
         with _told_why(holding, erasures):
-            taken = bite(holding, erasures=erasures, size=batch.pace.size)
-        if taken == 0:
+            taken = bite(holding, erasures=erasures, size=size)
+        if taken < size:
             ErasureStep.objects.filter(
                 erasure__in=list(erasures.values()), holding=holding.key
             ).update(done=True)
-    return taken == 0
+    return taken < size
 
 
 def _told_why(holding: Holding, erasures: Mapping[UUID, UUID]) -> AbstractContextManager[None]:

@@ -51,7 +51,7 @@ def killing(real: Callable[..., Any], *, at: int) -> Callable[..., Any]:
     return call
 
 
-@pytest.mark.parametrize("at", [1, 3, 5, 7, 9])
+@pytest.mark.parametrize("at", [1, 2, 3, 5, 6])
 def test_erasure_of_a_killed_worker_is_finished_by_another(
     at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
