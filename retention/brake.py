@@ -92,7 +92,8 @@ def judge(*, step: SweepStep, now: datetime, zone: ZoneInfo, again: bool = False
             if fresh.judged_at is not None and not again:
                 return fresh
             limit = _limit(account, measured)
-            over = measured.rows + _taken(account, step) > limit
+            # Where nothing is due nothing is too much, whatever a release let go today.
+            over = 0 < measured.rows > limit - _taken(account, step)
             if over and measured.table_rows is None:
                 continue  # others took so much meanwhile that the table has to be counted
             brake = _standing(steps, measured, over=over, now=now)

@@ -106,7 +106,8 @@ def _figures(lines: list[RuleLine], runs: list[SweepRun]) -> list[dict[str, Any]
     if not runs:
         return []
     lag = max((line.lag for line in lines if line.lag is not None), default=None)
-    errors = sum(line.state == "broken" for line in lines)
+    braked = sum(line.step is not None and line.step.braked for line in lines)
+    errors = sum(line.state == "broken" for line in lines) - braked
     return [
         {"label": _("rows in the last sweep"), "value": getattr(runs[0], "rows", 0) or 0},
         {"label": _("oldest row past its end"), "value": in_words(lag) if lag else _("none")},
@@ -164,7 +165,10 @@ def _rule_line(
     rule: RetentionRule, last: dict[tuple[str, str], SweepStep], refused: str
 ) -> RuleLine:
     step = last.get((rule.holding, rule.clock))
-    lag = step.until - step.oldest if step is not None and step.oldest is not None else None
+    oldest = step.oldest if step is not None else None
+    if oldest is None and step is not None and step.braked and step.brake is not None:
+        oldest = step.brake.oldest  # nothing was taken, so only the brake has seen the rows
+    lag = step.until - oldest if step is not None and oldest is not None else None
     state = "none" if step is None else "kept"
     if step is not None and step.finished_at is None:
         state = "wait"

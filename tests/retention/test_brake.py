@@ -213,6 +213,9 @@ def test_command_says_so_and_exits_with_three(admin: User) -> None:
     shown = StringIO()
     call_command("sweep", "--dry-run", "--holding", "accounts.session", stderr=shown, stdout=shown)
     assert "would be braked: 40 of 40 rows are due" in shown.getvalue()
+    assert shown.getvalue().endswith(
+        "         0  rows would go\n        40  rows would wait for an administrator\n"
+    )
     said = StringIO()
     with pytest.raises(CommandError) as caught:
         call_command("sweep", "--yes", "--holding", "accounts.session", stderr=said, stdout=said)
@@ -262,6 +265,18 @@ def test_release_lets_it_go_once(rule: PolicyVersion, decider: User) -> None:
     # The next one waits again: it was once.
     expired(40)
     assert sweep(now=NOW + timedelta(minutes=2)).state == SweepRun.State.BRAKED
+
+
+def test_after_a_release_a_day_without_more_to_do_is_not_braked(
+    rule: PolicyVersion, decider: User
+) -> None:
+    expired(40)
+    sweep(now=NOW)
+    decide("release", decider)
+    sweep(now=NOW)
+    assert sweep(now=NOW, dry_run=True).steps.filter(braked=True).count() == 0
+    assert sweep(now=NOW).state == SweepRun.State.DONE
+    assert Brake.objects.get().state == S.USED
 
 
 @pytest.mark.parametrize(("more", "goes"), [(4, True), (5, False)])

@@ -17,7 +17,7 @@ from accounts.roles import Role
 from audit.log import SYSTEM
 from audit.models import AuditEntry, StaffAccess
 from policy.models import PolicyVersion
-from retention import brake, children, sweep_runs, sweep_views, sweep_worker
+from retention import brake, children, overview, sweep_runs, sweep_views, sweep_worker
 from retention.models import ChildCase, SweepRun
 from retention.sweep import join, sweep
 from retention.tasks import sweep_tick
@@ -155,6 +155,19 @@ def test_sweeps_page_shows_rules_lag_and_counts(admin: User, client: Client) -> 
     shown = client.get(page).content.decode()
     assert "accounts.session" in shown
     assert "3 days" in shown
+
+
+def test_what_the_brake_holds_has_a_lag_and_is_no_error(
+    admin: User, client: Client, settings: Any
+) -> None:
+    settings.KEPT_SWEEP_BRAKE_FLOOR = 1
+    now = timezone.now()
+    make_sessions(None, count=2, expire=now - timedelta(days=4))
+    sweep(now=now)
+    shown = overview.page(now=now)
+    (line,) = [each for each in shown["lines"] if each.rule.holding == "accounts.session"]
+    assert (line.state, line.lag_words) == ("broken", "3 days")
+    assert shown["figures"][-1]["value"] == 0
 
 
 @pytest.fixture

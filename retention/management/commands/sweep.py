@@ -47,7 +47,7 @@ class Command(BaseCommand):
     def show(self, run: SweepRun) -> None:
         """One line per rule, and the sum."""
         words = "would go" if run.dry_run else "gone"
-        total = 0
+        total = held_rows = 0
         for step in run.steps.all():
             what = f"{step.action:<10} {step.holding} by {step.clock} up to {step.until:%F %T} UTC"
             self.stdout.write(f"{step.rows:>10}  {what}")
@@ -57,5 +57,10 @@ class Command(BaseCommand):
                 self.stderr.write(f"            {held}: {of_all}, more than may go in a day")
             if step.error:
                 self.stderr.write(f"            not done: {step.error}")
-            total += step.rows
+            if run.dry_run and step.braked:
+                held_rows += step.rows
+            else:
+                total += step.rows
         self.stdout.write(f"{total:>10}  rows {words}")
+        if held_rows:
+            self.stdout.write(f"{held_rows:>10}  rows would wait for an administrator")
