@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from django.conf import settings
 
 from datamap import registry
 from policy import vocabulary
@@ -84,3 +87,11 @@ def test_countries_are_those_of_iso_3166() -> None:
     assert vocabulary.country("GB") == "United Kingdom"
     assert vocabulary.country("XX") == "XX"
     assert len(vocabulary.countries()) > 240
+
+
+def test_guide_names_every_holding_that_has_a_clock_and_its_clocks() -> None:
+    guide = (settings.BASE_DIR / "docs" / "policy-file.md").read_text()
+    part = guide.partition("#### Holdings and their clocks")[2].partition("```")[0]
+    rows = [row.split("|")[1:4] for row in part.splitlines() if row.startswith("| `")]
+    told = {key.strip(" `"): set(re.findall(r"`(\w+)`", clocks)) for key, _what, clocks in rows}
+    assert told == {h.key: set(h.clocks) for h in registry.holdings() if h.clocks}
