@@ -108,7 +108,7 @@ def release_brake(request: HttpRequest, reference: str) -> HttpResponse:
 @require_POST
 def stop_brake(request: HttpRequest, reference: str) -> HttpResponse:
     """Keep the rule stopped."""
-    words = _("Stopped. Nothing of this goes until the rule changes or you let it go.")
+    words = _("Stopped. Nothing of this goes until you let it go, or a stricter rule is published.")
     return _decide(request, reference, "stop", brake_decisions.stop, words)
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from retention import staff_views, sweep_views, views
+from retention import case_views, sweep_views, views
 
 app_name = "retention"
 urlpatterns = [
@@ -20,9 +20,9 @@ urlpatterns = [
     path(
         "staff/retention/brakes/<slug:reference>/stop/", sweep_views.stop_brake, name="stop_brake"
     ),
-    path("staff/children/", staff_views.cases, name="cases"),
-    path("staff/children/<slug:reference>/", staff_views.case, name="case"),
-    path("staff/children/<slug:reference>/release/", staff_views.release, name="release"),
-    path("staff/children/<slug:reference>/confirm/", staff_views.confirm, name="confirm"),
-    path("staff/children/<slug:reference>/parent/", staff_views.parent, name="parent"),
+    path("staff/children/", case_views.cases, name="cases"),
+    path("staff/children/<slug:reference>/", case_views.case, name="case"),
+    path("staff/children/<slug:reference>/release/", case_views.release, name="release"),
+    path("staff/children/<slug:reference>/confirm/", case_views.confirm, name="confirm"),
+    path("staff/children/<slug:reference>/parent/", case_views.parent, name="parent"),
 ]
