@@ -217,7 +217,17 @@ def is_a_button(address: str) -> bool:
     """Whether being pressed is all that is asked, or any words at all are a reason. Tests of their
     own press these.
     """
-    plain = ("approve", "claim", "release", "end", "logout", "withdraw", "dry-run", "delete")
+    plain = (
+        "approve",
+        "check",
+        "claim",
+        "delete",
+        "dry-run",
+        "end",
+        "logout",
+        "release",
+        "withdraw",
+    )
     reasoned = ("deny", "extend", "confirm", "parent")
     last = address.rstrip("/").rpartition("/")[2]
     return last in (*plain, *reasoned) or "/unsubscribe/" in address
