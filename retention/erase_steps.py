@@ -17,6 +17,7 @@ from datamap.holding import Erasing, Holding
 from retention import removal
 from retention.dependents import ERASING, dependents
 from retention.models import ErasureStep
+from retention.pace import Watch
 
 
 def left_rows(holding: Holding, subject_ids: Sequence[UUID]) -> QuerySet[Model]:
@@ -39,12 +40,15 @@ def share_column(holding: Holding, path: str) -> str | None:
     return field.column if isinstance(field, ForeignKey) and field.null else None
 
 
-def bite(holding: Holding, *, erasures: Mapping[UUID, UUID], size: int) -> int:
+def bite(
+    holding: Holding, *, erasures: Mapping[UUID, UUID], size: int, watch: Watch | None = None
+) -> int:
     """Take up to `size` rows of these people, in the caller's transaction; how many it took.
 
-    erasures: subject → erasure. The counts of the steps grow with it.
+    erasures: subject → erasure. The counts of the steps grow with it. watch: told when the
+    holding's own rows are chosen, which takes as long for few of somebody's many rows as for more.
     """
-    taken = _bite_own(holding, erasures=erasures, size=size)
+    taken = _bite_own(holding, erasures=erasures, size=size, watch=watch)
     for path in holding.also:
         taken += _bite_shares(holding, path, erasures=erasures, size=size)
     return taken
@@ -76,9 +80,13 @@ def _whose(rows: QuerySet[Model], path: str) -> QuerySet[Model, UUID]:
     return found  # type: ignore[no-any-return]  # typed by the annotation above, unseen by stubs
 
 
-def _bite_own(holding: Holding, *, erasures: Mapping[UUID, UUID], size: int) -> int:
+def _bite_own(
+    holding: Holding, *, erasures: Mapping[UUID, UUID], size: int, watch: Watch | None
+) -> int:
     rows = left_rows(holding, list(erasures)).annotate(whose=F(holding.subject))
     picked = removal.pick(rows.order_by("pk").values_list("pk", "whose")[:size], wait=True)
+    if watch is not None:
+        watch.chosen()
     if not picked:
         return 0
     ids = [pk for pk, _ in picked]

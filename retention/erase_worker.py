@@ -158,10 +158,10 @@ def _one_bite(batch: _Batch, holding: Holding, erasures: Mapping[UUID, UUID]) ->
     stored after it the verification finds.
     """
     size = batch.pace.size
-    with batch.pace.measured(), transaction.atomic():
+    with batch.pace.measured() as watch, transaction.atomic():
         _hold(batch)
         with _told_why(holding, erasures):
-            taken = bite(holding, erasures=erasures, size=size)
+            taken = bite(holding, erasures=erasures, size=size, watch=watch)
         if taken < size:
             ErasureStep.objects.filter(
                 erasure__in=list(erasures.values()), holding=holding.key

@@ -14,7 +14,9 @@ from audit.models import AuditEntry
 from datamap import registry
 from datamap.models import Subject
 from retention import erase, erase_steps, erase_worker
+from retention.clock import RunningClock
 from retention.models import Erasure, ErasureStep, Tombstone
+from retention.pace import Watch
 from retention.signals import erased
 from tests.factories.retention import NOW, make_person, make_sessions, table_digests
 
@@ -168,10 +170,10 @@ def test_failing_step_leaves_the_others_done_and_is_tried_again_later(
     broken, fine = start(ada), start(bob)
     real = erase_steps.bite
 
-    def fails_for_ada(holding: Any, *, erasures: Any, size: int) -> int:
+    def fails_for_ada(holding: Any, *, erasures: Any, **more: Any) -> int:
         if ada.subject_id in erasures and holding.key == "accounts.account":
             raise RuntimeError
-        return real(holding, erasures=erasures, size=size)
+        return real(holding, erasures=erasures, **more)
 
     monkeypatch.setattr(erase_worker, "bite", fails_for_ada)
     worked = erase.work(now=NOW)
@@ -247,6 +249,22 @@ def test_preview_counts_and_changes_nothing() -> None:
         "datamap.subject": 1,
     }
     assert table_digests() == before
+
+
+def test_choosing_among_many_rows_does_not_make_bites_small() -> None:
+    """It takes as long for one row of a hundred thousand as for a thousand of them."""
+    user = make_person()
+    make_sessions(user, count=3, expire=NOW)
+    erasure, watch = start(user), Watch(0.0, 0.0)
+    erase_worker._claim(clock=RunningClock(NOW), batch=1, largest=10)
+    steps = {user.subject_id: erasure.pk}
+    with CaptureQueriesContext(connection) as queries:
+        size = erase_steps.bite(
+            registry.holding("accounts.session"), erasures=steps, size=2, watch=watch
+        )
+    assert (size, watch.started) == (2, 0.0)
+    assert watch.began > 0.0
+    assert "FOR UPDATE" in queries[0]["sql"]
 
 
 def test_queries_do_not_grow_with_rows_or_people() -> None:
