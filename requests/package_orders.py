@@ -48,6 +48,7 @@ LEASE: Final = timedelta(seconds=20)
 EVERY: Final = timedelta(seconds=0.5)  # between two notes of how far a build is
 BUDGET: Final = timedelta(minutes=2)
 ALARM_AFTER: Final = 5  # builds begun before people are told
+FIRST_WAIT: Final = timedelta(seconds=5)
 LONGEST_WAIT: Final = timedelta(hours=1)
 S = Request.State
 Step = RequestEvent.Step
@@ -144,7 +145,7 @@ def _take(package_id: UUID, request_id: UUID, *, clock: RunningClock) -> _Claime
             trail.tell(request, Step.STARTED, now)
             trail.prove(request, SYSTEM, "requests.started", now)
     if package.name:
-        store.remove(package.name)  # what a killed worker left
+        _tidy(package.name)  # what a killed worker left
     return _Claimed(package_id, request, token, name, package.attempts + 1, clock)
 
 
@@ -210,10 +211,10 @@ class _Claimed:
             )
 
     def failed(self, *, error: str) -> None:
-        """Another time, later after each failure: after 1, 2, 4 … minutes."""
+        """Another time, later after each failure: after 5, 10, 20 … seconds."""
         told = log.error if self.attempt >= ALARM_AFTER else log.warning
         told("package failed", package=str(self.id), attempts=self.attempt, error=error)
-        wait = min(timedelta(minutes=2 ** min(self.attempt - 1, 10)), LONGEST_WAIT)
+        wait = min(FIRST_WAIT * 2 ** min(self.attempt - 1, 10), LONGEST_WAIT)
         self._mine().update(
             state=Package.State.FAILED,
             claim=None,
@@ -228,7 +229,7 @@ class _Claimed:
         connection looks like a failure and has made the package ready all the same.
         """
         if not Package.objects.filter(name=self.name).exists():
-            store.remove(self.name)
+            _tidy(self.name)
 
     def _pulse(self, progress: Progress) -> None:
         """Say how far it is and keep the claim, twice a second at most. Raises `LeaseLost`."""
@@ -244,6 +245,16 @@ class _Claimed:
 
     def _mine(self) -> QuerySet[Package]:
         return Package.objects.filter(pk=self.id, claim=self.token)
+
+
+def _tidy(name: str) -> None:
+    """Remove a file that no row names any more. A folder that can't be written now, for which the
+    build may have failed, is no reason to stop: such files are looked for again.
+    """
+    try:
+        store.remove(name)
+    except OSError as error:
+        log.warning("package file left", error=type(error).__name__)
 
 
 def _sync(file: IO[bytes]) -> None:

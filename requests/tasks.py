@@ -7,6 +7,10 @@ from django.utils import timezone
 
 from requests import fulfil, package_files, package_orders
 
+# A person with very much data is no reason to give up half way. The broker may hand the message to
+# a second worker meanwhile; it finds the lease and goes on with something else.
+LONGEST_BUILD = timedelta(hours=4)
+
 SCHEDULE = {
     "requests.follow": timedelta(seconds=30),
     "requests.packages": timedelta(seconds=10),
@@ -20,7 +24,11 @@ def follow() -> None:
     fulfil.follow(now=timezone.now())
 
 
-@shared_task(name="requests.packages")
+@shared_task(
+    name="requests.packages",
+    soft_time_limit=LONGEST_BUILD.total_seconds(),
+    time_limit=LONGEST_BUILD.total_seconds() + 60,
+)
 def packages() -> None:
     """Build the packages that are ordered."""
     package_orders.work(now=timezone.now())

@@ -181,13 +181,26 @@ def test_full_disk_is_tried_again_later_each_time(
     package = Package.objects.get()
     assert (package.state, package.error, package.name) == ("failed", "OSError", "")
     assert stored(packages_folder) == []
-    assert package_orders.work(now=NOW + timedelta(seconds=50)).failed == []
-    assert len(package_orders.work(now=NOW + timedelta(seconds=70)).failed) == 1
-    assert package_orders.work(now=NOW + timedelta(seconds=140)).failed == []
+    assert package_orders.work(now=NOW + timedelta(seconds=3)).failed == []
+    assert len(package_orders.work(now=NOW + timedelta(seconds=60)).failed) == 1
+    assert package_orders.work(now=NOW + timedelta(seconds=68)).failed == []
     settings.STORAGES = whole
-    assert len(package_orders.work(now=NOW + timedelta(seconds=200)).ready) == 1
+    assert len(package_orders.work(now=NOW + timedelta(seconds=130)).ready) == 1
     request.refresh_from_db()
     assert (request.state, Package.objects.get().error) == ("completed", "")
+
+
+def test_folder_that_is_none_is_tried_again_and_stops_nobody(
+    wecustomers: PolicyVersion, packages_folder: Path
+) -> None:
+    packages_folder.write_text("not a folder")
+    for _ in range(2):
+        copy_approved(member(), staff_member())
+    worked = package_orders.work(now=NOW)
+    assert (len(worked.ready), len(worked.failed)) == (0, 2)
+    packages_folder.unlink()
+    worked = package_orders.work(now=NOW + timedelta(minutes=2))
+    assert (len(worked.ready), len(worked.failed)) == (2, 0)
 
 
 def test_worker_that_overslept_its_lease_changes_nothing(
