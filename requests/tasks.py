@@ -9,7 +9,7 @@ from requests import fulfil, package_files, package_orders
 
 # A person with very much data is no reason to give up half way. The broker may hand the message to
 # a second worker meanwhile; it finds the lease and goes on with something else.
-LONGEST_BUILD = timedelta(hours=4)
+LONGEST_BUILD = 4 * 3600  # seconds
 
 SCHEDULE = {
     "requests.follow": timedelta(seconds=30),
@@ -26,8 +26,8 @@ def follow() -> None:
 
 @shared_task(
     name="requests.packages",
-    soft_time_limit=LONGEST_BUILD.total_seconds(),
-    time_limit=LONGEST_BUILD.total_seconds() + 60,
+    soft_time_limit=LONGEST_BUILD,
+    time_limit=LONGEST_BUILD + 60,
 )
 def packages() -> None:
     """Build the packages that are ordered."""
