@@ -69,6 +69,10 @@ def _hand_out(request: HttpRequest, asked: Request, now: datetime) -> HttpRespon
     except download.NotThere:
         messages.error(request, _("This copy is no longer here. You can ask for a new one."))
         return redirect("requests:own", asked.reference)
+    except download.NotNow:
+        told = _("Your copy is there, but we can't read it just now. Please try again in a while.")
+        messages.error(request, told)
+        return redirect("requests:own", asked.reference)
     response = StreamingHttpResponse(handed.content, content_type="application/zip")
     response["Content-Disposition"] = f'attachment; filename="{handed.filename}"'
     response["Content-Length"] = str(handed.size)

@@ -27,6 +27,10 @@ class NotThere(Exception):
     """There is no package to download: not made yet, expired, erased, or lost."""
 
 
+class NotNow(Exception):
+    """The package is there, and its file can't be read at the moment."""
+
+
 @dataclass(frozen=True)
 class Download:
     """An open package: the name it is saved under, its size in bytes, its bytes. Close `content`
@@ -51,7 +55,7 @@ class Content(Protocol):
 def hand_out(*, request: Request, actor: Actor, now: datetime) -> Download:
     """Open the package of this request and count the download before its first byte leaves.
 
-    The caller has made sure that it is the owner who asks. Raises `NotThere`.
+    The caller has made sure that it is the owner who asks. Raises `NotThere`, `NotNow`.
     """
     package = package_of(request)
     if package is None or not is_ready(package, now):
@@ -65,6 +69,9 @@ def hand_out(*, request: Request, actor: Actor, now: datetime) -> Download:
         file.close()
         _lose(package, why="altered")
         raise NotThere from None
+    except OSError as error:
+        file.close()
+        raise _not_now(package, error) from None
     with transaction.atomic():
         there = Package.objects.filter(pk=package.pk, state=Package.State.READY, expires_at__gt=now)
         if not there.update(downloads=F("downloads") + 1, last_downloaded_at=now):
@@ -85,6 +92,14 @@ def _open(package: Package) -> IO[bytes]:
     except FileNotFoundError:
         _lose(package, why="missing")
         raise NotThere from None
+    except OSError as error:
+        raise _not_now(package, error) from None
+
+
+def _not_now(package: Package, error: OSError) -> NotNow:
+    """The disk or its rights are in the way: for the operator to mend, and nothing is lost."""
+    log.error("package unreadable", package=str(package.pk), why=type(error).__name__)
+    return NotNow()
 
 
 def _key(package: Package) -> bytes:

@@ -278,6 +278,24 @@ def test_file_that_can_not_be_read_is_said_to_be_gone(
     assert b"Ask for my copy" in client.get(COPY).content
 
 
+def test_file_that_can_not_be_read_just_now_is_not_given_up(
+    client: Client, owner: User, ready: Package, packages_folder: Path
+) -> None:
+    path = packages_folder / ready.name
+    whole = path.read_bytes()
+    path.unlink()
+    path.mkdir()  # no rights would stop the superuser
+    page = reauthenticated(client, owner).post(address(ready), follow=True)
+    assert "we can&#x27;t read it just now" in page.content.decode()
+    ready.refresh_from_db()
+    assert (ready.state, ready.downloads) == ("ready", 0)
+    path.rmdir()
+    path.write_bytes(whole)
+    answer: Any = client.post(address(ready))
+    assert zipfile.ZipFile(io.BytesIO(answer.getvalue())).testzip() is None
+    answer.close()
+
+
 # The desk ---------------------------------------------------------------------------------------
 
 
