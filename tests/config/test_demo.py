@@ -105,6 +105,8 @@ def test_year_has_something_of_everything(year: None) -> None:
     assert {"in_review", "completed", "denied", "withdrawn"} <= states
     assert Message.objects.filter(state=State.SENT).count() > 100
     assert Session.objects.filter(expire_date__lt=NOW).count() > 100
+    # Checks unpack log-ins; one without data would be told of as damaged, each time.
+    assert not Session.objects.filter(session_data="").exists()
     assert Erasure.objects.filter(state=Erasure.State.DONE).count() >= 2
 
 
