@@ -11,6 +11,9 @@ The design.
   today. More than the set share, and more than a floor under which a small site's ordinary night
   lies: then *nothing* of the rule is taken. A `Brake` waits, everybody who may decide is written
   to, and the other rules go on.
+- What a rule does every day is no surprise: up to twice the most it took on a day of the last month
+  goes, whatever share that is. Log-ins that end after a day are most of their table each night; the
+  first such night somebody looks, and then it is known. A rule with another period is another one.
 - While it is carried out, every chunk adds its rows to the day's account of the table in its own
   transaction, under the condition that they fit. So several workers and several rules over one
   table can't take more together than one alone, however they interleave. A chunk that does not
@@ -40,12 +43,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Min, Q, Sum
+from django.db.models.functions import TruncDate
 
 from audit.log import SYSTEM, record
 from datamap import registry
@@ -55,6 +59,8 @@ from retention.models import Brake, DayTaken, SweepRun, SweepStep
 from retention.selection import due_rows
 
 RELEASE_LASTS = timedelta(days=7)
+MONTH = timedelta(days=30)
+OF_THE_USUAL = 2  # times the most of a day of the last month
 
 
 class Exceeded(RuntimeError):
@@ -91,9 +97,10 @@ def judge(*, step: SweepStep, now: datetime, zone: ZoneInfo, again: bool = False
             fresh = next(s for s in steps if s.pk == step.pk)
             if fresh.judged_at is not None and not again:
                 return fresh
-            limit = _limit(account, measured)
+            taken = _taken(account, step)
+            limit = max(_limit(account, measured), taken + _usual(steps, day=day, zone=zone))
             # Where nothing is due nothing is too much, whatever a release let go today.
-            over = 0 < measured.rows > limit - _taken(account, step)
+            over = 0 < measured.rows > limit - taken
             if over and measured.table_rows is None:
                 continue  # others took so much meanwhile that the table has to be counted
             brake = _standing(steps, measured, over=over, now=now)
@@ -192,6 +199,27 @@ def _limit(day: DayTaken, measured: Measured) -> int:
     if measured.table_rows is None:
         return max(day.allowed, floor)
     return max(floor, int(settings.KEPT_SWEEP_BRAKE_SHARE * (measured.table_rows + day.gone)))
+
+
+def _usual(steps: Sequence[SweepStep], *, day: date, zone: ZoneInfo) -> int:
+    """How many more rows would be nothing new for this very rule today."""
+    kind = {"holding": steps[0].holding, "clock": steps[0].clock, "action": steps[0].action}
+    begin = datetime.combine(day, time.min, tzinfo=zone)
+    by_day = dict(
+        SweepStep.objects.filter(
+            **kind,
+            rule_digest__in={step.rule_digest for step in steps},
+            run__dry_run=False,
+            run__started_at__gte=begin - MONTH,
+        )
+        .annotate(day=TruncDate("run__started_at", tzinfo=zone))
+        .order_by()
+        .values_list("day")
+        .annotate(taken=Sum("rows"))
+    )
+    today = by_day.pop(day, 0)
+    most: int = max(by_day.values(), default=0)
+    return max(0, OF_THE_USUAL * most - int(today))
 
 
 def _taken(day: DayTaken, step: SweepStep) -> int:
