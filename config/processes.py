@@ -46,9 +46,11 @@ class Processes:
 
     logs: Path
     running: dict[str, tuple[Command, subprocess.Popen[bytes]]] = field(default_factory=dict)
+    environments: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def start(self, command: Command, environment: Mapping[str, str]) -> None:
         """Start one command; what it says goes into its log file."""
+        self.environments[command.name] = environment
         self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.log_of(command.name).open("ab") as log:
             process = subprocess.Popen(
@@ -61,6 +63,12 @@ class Processes:
                 start_new_session=True,
             )
         self.running[command.name] = (command, process)
+
+    def start_again(self, name: str) -> None:
+        """Start a command that has ended once more, after whatever it left behind is gone."""
+        command, process = self.running.pop(name)
+        _kill_session(process.pid)
+        self.start(command, self.environments[name])
 
     def log_of(self, name: str) -> Path:
         return self.logs / f"{name}.log"
@@ -102,6 +110,16 @@ def end_family(pid: int, *, patience: float) -> None:
     for process in alive:
         if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
             process.kill()
+
+
+def _kill_session(leader: int) -> None:
+    """Kill what a process that is gone left running: all of its session, which was its own."""
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader:
+                process.kill()
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
 
 
 def reap(notes: list[dict[str, float]]) -> None:

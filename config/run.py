@@ -38,6 +38,8 @@ from config.programs import (
 )
 
 READY_SECONDS = 60.0
+# More new starts than this in so many seconds, and something is wrong that no start mends.
+AGAIN_AT_MOST, AGAIN_SECONDS = 10, 60.0
 
 
 class CannotRun(RuntimeError):
@@ -57,6 +59,7 @@ class Run:
         self.mail_port = free_port()
         self.processes = Processes(self.state / "logs")
         self.stopping = threading.Event()
+        self.again: list[float] = []  # when something was started again, lately
 
     def serve(self) -> None:
         """Start everything, say where it is, and wait for the end. Raises CannotRun."""
@@ -193,10 +196,24 @@ class Run:
             return False
 
     def _watch(self) -> None:
+        """Until the end: whatever ends by itself is started again, as a service manager would."""
         while not self.stopping.wait(0.5):
-            self._raise_ended()
+            self._start_again()
             if not (self.state / "running.json").exists():
                 raise CannotRun(f"somebody removed {self.state} under the running site")
+
+    def _start_again(self) -> None:
+        for name in self.processes.ended():
+            now = time.monotonic()
+            self.again = [at for at in self.again if now - at < AGAIN_SECONDS] + [now]
+            if len(self.again) > AGAIN_AT_MOST:
+                self._raise_ended()
+            say(f"{name} ended by itself and is started again; see {self.processes.log_of(name)}")
+            self.processes.start_again(name)
+            notes = read_private(self.state / "running.json")
+            if notes:
+                notes["processes"] = self.processes.notes()
+                write_private(self.state / "running.json", notes)
 
     def _raise_ended(self) -> None:
         for name in self.processes.ended():

@@ -46,6 +46,9 @@ def test_ticks_keep_coming(live_site: LiveSite) -> None:
 
 
 def test_dump_of_an_idle_site_stays_equal(live_site: LiveSite) -> None:
+    live_site.wait_for(
+        "SELECT count(*) > 0 AND bool_and(finished_at IS NOT NULL) FROM retention_sweeprun"
+    )
     before = live_site.dump()
     assert "datamap_subject" in before
     urllib.request.urlopen(f"{live_site.url}/healthz", timeout=10).close()
