@@ -124,6 +124,7 @@ def wait_for_end(works: Sequence[Work], *, seconds: float, story: Sequence[str] 
     def done() -> bool:
         left.clear()
         for work in works:
+            work.site.start_ended()
             if open_ones := {what: count for what, count in work.left().items() if count}:
                 left[type(work).__name__] = open_ones
         return not left

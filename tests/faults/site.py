@@ -91,6 +91,13 @@ class Site:
         for name in ("postgres", "valkey", *self.commands):
             self.start(name)
 
+    def start_ended(self) -> None:
+        """What ended by itself is started again, as `make run` and any service manager do: the
+        queue's library sometimes ends a worker whose broker went away.
+        """
+        for name in self.processes.ended():
+            self.processes.start_again(name)
+
     def runs(self, name: str) -> bool:
         return name in self.processes.running and name not in self.processes.ended()
 

@@ -36,7 +36,12 @@ def finish(works: list[Work], planter: Planter) -> None:
 
 def ready_again(site: Site, *, seconds: float) -> bool:
     """Whether beat, broker and worker pass on a task again: a new heartbeat arrives."""
-    return wait_until(lambda: ask(site, "/readyz?worker=1").status == 200, seconds=seconds)
+
+    def ready() -> bool:
+        site.start_ended()
+        return ask(site, "/readyz?worker=1").status == 200
+
+    return wait_until(ready, seconds=seconds)
 
 
 @contextmanager
