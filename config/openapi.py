@@ -56,7 +56,7 @@ _TITLES: Final = {
 @require_safe
 def schema(request: HttpRequest) -> HttpResponseBase:
     """The OpenAPI document as JSON, made once per process and language."""
-    text, etag = _drawn(get_language() or "en")
+    text, etag = _drawn(get_language() or "en", settings.SITE_URL)
     response = HttpResponse(text, content_type="application/vnd.oai.openapi+json;version=3.1")
     response["ETag"] = etag
     response["Cache-Control"] = "public, no-cache"
@@ -90,7 +90,7 @@ def explorer(request: HttpRequest) -> HttpResponse:
 
 def document() -> dict[str, Any]:
     """The OpenAPI document in the active language."""
-    found: dict[str, Any] = json.loads(_drawn(get_language() or "en")[0])
+    found: dict[str, Any] = json.loads(_drawn(get_language() or "en", settings.SITE_URL)[0])
     return found
 
 
@@ -193,8 +193,8 @@ def _example(found: dict[str, Any], operation: dict[str, Any]) -> str:
 
 
 @cache
-def _drawn(language: str) -> tuple[str, str]:
-    """The document's text and tag. language: the active one, so that each is made once."""
+def _drawn(language: str, site: str) -> tuple[str, str]:
+    """The document's text and tag, made once for a language and the address it names."""
     generator: Any = SchemaGenerator  # it has no types
     found = generator().get_schema(request=None, public=True)
     text = json.dumps(found, indent=1, ensure_ascii=False)
