@@ -9,11 +9,12 @@ from typing import Concatenate, ParamSpec
 from allauth.account.decorators import reauthentication_required
 from allauth.decorators import rate_limit
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 
 from accounts import screen
+from accounts.models import User
 from policy import current
 
 P = ParamSpec("P")
@@ -56,6 +57,13 @@ def password_again(view: View[P]) -> View[P]:
     """Ask for the password, or the second factor, unless it was given minutes ago."""
     guarded: View[P] = reauthentication_required(view)
     return guarded
+
+
+def own_account(request: HttpRequest) -> User:
+    """The logged-in user; for views behind `login_required`. Raises `Http404` for anybody else."""
+    if not isinstance(request.user, User):
+        raise Http404
+    return request.user
 
 
 def refused(request: HttpRequest) -> HttpResponse:

@@ -223,10 +223,10 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.password_reset.ResetTokens"  # noqa: S105  a path
 ACCOUNT_FORMS = {
-    "add_email": "accounts.forms.AddEmailForm",
-    "change_password": "accounts.forms.ChangePasswordForm",
-    "login": "accounts.forms.LoginForm",
-    "reset_password": "accounts.forms.ResetPasswordForm",
+    "add_email": "accounts.forms.login.AddEmailForm",
+    "change_password": "accounts.forms.login.ChangePasswordForm",
+    "login": "accounts.forms.login.LoginForm",
+    "reset_password": "accounts.forms.login.ResetPasswordForm",
 }
 # Beside allauth's own limits, which are on by default; counted in the cache, per address.
 ACCOUNT_RATE_LIMITS = {"age": "20/m/ip"}

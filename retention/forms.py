@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.forms import BirthDateForm
+from accounts.forms.age import BirthDateForm
 from retention.children import LONGEST_STATEMENT
 
 

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from accounts import staff
 from accounts.age import age_on
-from accounts.forms import SignupForm
+from accounts.forms.signup import SignupForm
 from accounts.models import User
 from accounts.registration import Application, confirm_address, open_account
 from accounts.roles import Role

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts import controls, signals
+from accounts import signals
 from accounts.age import (
     OLDEST,
     age_on,
@@ -19,6 +19,7 @@ from accounts.age import (
     parse_birth_date,
     report_child,
 )
+from accounts.controls import age
 from accounts.models import AgeVerdict, Session, User
 from audit.log import SYSTEM
 from audit.models import AuditEntry
@@ -176,7 +177,7 @@ def test_a_minor_known_by_a_correction_is_advised_where_they_see_it(
 ) -> None:
     user = member()
     now = datetime(2026, 3, 5, 12, tzinfo=UTC)
-    assert controls.minors_advice(now).violations == ()
+    assert age.minors_advice(now).violations == ()
     learn_birth_date(
         subject=user.subject, born_on=date(2011, 1, 1), source=source, actor=SYSTEM, now=now
     )
@@ -185,7 +186,7 @@ def test_a_minor_known_by_a_correction_is_advised_where_they_see_it(
     assert shown.words.text == wecustomers.document.age.minors_advice
     sent = Message.objects.filter(subject=user.subject, template="account_minors_advice")
     assert sent.count() == mails
-    assert controls.minors_advice(now).violations == ()
+    assert age.minors_advice(now).violations == ()
 
 
 def test_a_minor_known_by_a_correction_and_never_advised_is_reported(
@@ -197,7 +198,7 @@ def test_a_minor_known_by_a_correction_and_never_advised_is_reported(
         born_on=date(2011, 1, 1), corrected_at=now, minor=True
     )
     Subject.objects.filter(pk=user.subject_id).update(minor=True)
-    assert controls.minors_advice(now).violations == (str(user.pk),)
+    assert age.minors_advice(now).violations == (str(user.pk),)
 
 
 def test_a_failed_receiver_undoes_everything(wecustomers: PolicyVersion) -> None:

@@ -9,7 +9,8 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 
-from accounts import controls, screen
+from accounts import screen
+from accounts.controls import age, passwords, sessions, signup
 from accounts.models import AgeVerdict, User
 from audit.control import Finding, evaluate
 from audit.control import controls as declared
@@ -64,7 +65,7 @@ def test_a_column_that_the_policy_does_not_name_is_reported(wecustomers: PolicyV
     )
     publish_bytes(relabelled(source, "nameless"), now=datetime(2025, 1, 1, tzinfo=UTC))
     with_name, without = member(fields=frozenset()), member(fields=frozenset(), last_name="")
-    finding = controls.signup_fields(NOW)
+    finding = signup.signup_fields(NOW)
     assert (finding.checked, finding.violations) == (2, (str(with_name.pk),))
     assert without.last_name == ""
 
@@ -76,12 +77,12 @@ def test_a_column_our_code_does_not_know_is_reported(wecustomers: PolicyVersion)
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE accounts_user ADD COLUMN phone text")
         cursor.execute("UPDATE accounts_user SET phone = '1' WHERE id = %s", [user.pk])
-    assert controls.signup_fields(NOW).violations == (str(user.pk),)
+    assert signup.signup_fields(NOW).violations == (str(user.pk),)
 
 
 def test_an_account_from_before_any_policy_is_reported(wecustomers: PolicyVersion) -> None:
     early = User.objects.create_user("early@example.com", now=datetime(2016, 1, 1, tzinfo=UTC))
-    for check in (controls.signup_fields, controls.age_screen):
+    for check in (signup.signup_fields, age.age_screen):
         assert check(NOW).violations == (str(early.pk),)
 
 
@@ -95,7 +96,7 @@ def test_a_cookie_that_outlives_the_browser_is_reported(
 
 def test_a_log_in_that_does_not_work_is_no_pass(wecustomers: PolicyVersion, settings: Any) -> None:
     settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.RemoteUserBackend"]
-    assert controls.session_cookie(NOW).violations == ("max-age", "expires")
+    assert sessions.session_cookie(NOW).violations == ("max-age", "expires")
 
 
 def _remove(user: User) -> None:
@@ -128,7 +129,7 @@ def test_an_account_without_a_passing_verdict_is_reported(
     member()
     user = member()
     breach(user)
-    assert controls.age_screen(NOW).violations == (str(user.pk),)
+    assert age.age_screen(NOW).violations == (str(user.pk),)
 
 
 def test_a_screen_that_reckons_wrong_is_reported(
@@ -136,7 +137,7 @@ def test_a_screen_that_reckons_wrong_is_reported(
 ) -> None:
     monkeypatch.setattr(screen, "age_on", lambda born, day: 99)
     user = member(born_on=date(2014, 1, 1), fields=frozenset())
-    found = controls.age_screen(NOW).violations
+    found = age.age_screen(NOW).violations
     assert found == (str(user.pk), "second try: a child was not refused")
 
 
@@ -146,19 +147,19 @@ def test_born_on_29_february_is_thirteen_on_1_march(
 ) -> None:
     user = member(now=datetime(2025, month, day, 12, tzinfo=UTC))
     AgeVerdict.objects.filter(subject=user.subject).update(born_on=date(2012, 2, 29))
-    assert (str(user.pk) in controls.age_screen(NOW).violations) is found
+    assert (str(user.pk) in age.age_screen(NOW).violations) is found
 
 
 def test_thirteen_on_the_day_is_no_violation(wecustomers: PolicyVersion) -> None:
     member(born_on=date(2013, 3, 2))
-    assert controls.age_screen(NOW).violations == ()
+    assert age.age_screen(NOW).violations == ()
 
 
 def test_a_corrected_child_who_is_locked_is_no_violation(wecustomers: PolicyVersion) -> None:
     user = member()
     _corrected_to_a_child(user)
     Subject.objects.filter(pk=user.subject_id).update(locked=True)
-    assert controls.age_screen(NOW).violations == ()
+    assert age.age_screen(NOW).violations == ()
 
 
 def test_the_verdict_is_judged_by_the_policy_of_its_day(wecustomers: PolicyVersion) -> None:
@@ -166,17 +167,17 @@ def test_the_verdict_is_judged_by_the_policy_of_its_day(wecustomers: PolicyVersi
     stricter = edited("policies/wecustomers.toml", ("youngest = 13", "youngest = 18"))
     published = young.date_joined - timedelta(days=29)
     publish_bytes(relabelled(stricter, "stricter"), now=published)
-    assert controls.age_screen(NOW).violations == ()
+    assert age.age_screen(NOW).violations == ()
     late = member(now=NOW - timedelta(days=1), email="late@example.com")
     AgeVerdict.objects.filter(subject=late.subject).update(born_on=date(2010, 1, 1))
-    assert controls.age_screen(NOW).violations == (str(late.pk),)
+    assert age.age_screen(NOW).violations == (str(late.pk),)
 
 
 def test_a_screen_that_allows_a_second_try_is_reported(
     wecustomers: PolicyVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(screen, "is_blocked", lambda request: False)
-    assert controls.age_screen(NOW).violations == ("second try: /accounts/age/ answered 200",)
+    assert age.age_screen(NOW).violations == ("second try: /accounts/age/ answered 200",)
 
 
 def test_a_screen_that_refuses_nobody_is_reported(
@@ -184,13 +185,13 @@ def test_a_screen_that_refuses_nobody_is_reported(
 ) -> None:
     grown = screen.Judgement.GROWN
     monkeypatch.setattr(screen, "judge", lambda *args, **kwargs: grown)
-    assert controls.age_screen(NOW).violations == ("second try: a child was not refused",)
+    assert age.age_screen(NOW).violations == ("second try: a child was not refused",)
 
 
 def test_no_age_screen_needs_no_verdict(policy_of: Any) -> None:
     policy_of("wespro")
     member(age_pass=None)
-    assert controls.age_screen(NOW) == Finding.of(checked=2, violations=[])
+    assert age.age_screen(NOW) == Finding.of(checked=2, violations=[])
 
 
 def test_a_minor_without_earlier_advice_is_reported(wecustomers: PolicyVersion) -> None:
@@ -203,7 +204,7 @@ def test_a_minor_without_earlier_advice_is_reported(wecustomers: PolicyVersion) 
             cursor.execute("DELETE FROM consent_choice WHERE key = 'minors-advice'")
         rows.filter(subject=silent.subject).delete()
         rows.filter(subject=late.subject).update(at=late.date_joined + timedelta(seconds=1))
-    finding = controls.minors_advice(NOW)
+    finding = age.minors_advice(NOW)
     assert finding.checked == 3
     assert sorted(finding.violations) == sorted([str(silent.pk), str(late.pk)])
 
@@ -211,8 +212,8 @@ def test_a_minor_without_earlier_advice_is_reported(wecustomers: PolicyVersion) 
 def test_a_minor_without_private_defaults_is_reported(wecustomers: PolicyVersion) -> None:
     user = minor()
     Subject.objects.filter(pk=user.subject_id).update(minor=False)
-    assert controls.minors_advice(NOW).violations == (str(user.subject_id),)
-    assert controls.minors_advice(datetime(2029, 1, 15, 12, tzinfo=UTC)).violations == ()
+    assert age.minors_advice(NOW).violations == (str(user.subject_id),)
+    assert age.minors_advice(datetime(2029, 1, 15, 12, tzinfo=UTC)).violations == ()
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_a_password_that_is_no_strong_hash_is_reported(
     user = member()
     member()
     User.objects.filter(pk=user.pk).update(password=stored)
-    finding = controls.password_hashes(NOW)
+    finding = passwords.password_hashes(NOW)
     assert (finding.checked, finding.violations) == (2, (str(user.pk),))
 
 
@@ -233,4 +234,4 @@ def test_an_account_without_a_password_is_fine(wecustomers: PolicyVersion) -> No
     user = member()
     user.set_unusable_password()
     user.save()
-    assert controls.password_hashes(NOW).violations == ()
+    assert passwords.password_hashes(NOW).violations == ()

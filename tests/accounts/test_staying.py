@@ -13,7 +13,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import controls, forms, sessions
+from accounts import sessions
+from accounts.controls import sessions as controls
+from accounts.forms import login as forms
 from accounts.models import Session, User
 from audit.control import controls as declared
 from audit.control import evaluate

@@ -77,7 +77,7 @@ def test_strings_do_not_name_models_of_higher_rooms() -> None:
     labels = {model._meta.label: model._meta.app_label for model in apps.get_models()}
     wrong = []
     for room, file in room_files():
-        if file.name == "holdings.py":
+        if file.name == "holdings.py" or file.parent.name == "holdings":
             continue  # names of tables it declares; datamap's registry checks them
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):

@@ -1,26 +1,21 @@
-"""Pages: the age screen, sign-up, one's birth date, one's devices."""
+"""Pages of joining: the age screen, sign-up, and the door that stays shut."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from allauth.core import ratelimit
-from django.contrib import messages
-from django.contrib.auth import logout
-from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import get_language
-from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts import screen
-from accounts.age import Learned, learn_birth_date
-from accounts.forms import BirthDateForm, SignupForm
-from accounts.guards import before_sign_up, limited, password_again, refused
-from accounts.models import AgeVerdict, User
+from accounts.forms.age import BirthDateForm
+from accounts.forms.signup import SignupForm
+from accounts.guards import before_sign_up, limited, refused
 from accounts.registration import (
     Application,
     NotOldEnough,
@@ -29,9 +24,7 @@ from accounts.registration import (
     register,
 )
 from accounts.screen import AgePass, Judgement
-from accounts.sessions import digest, end_all, end_one
 from audit.access import personal
-from audit.log import person
 from policy import current
 from policy.document import Document, Transfer
 
@@ -106,66 +99,6 @@ def locked(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/locked.html")
 
 
-@login_required
-@password_again
-@personal
-@require_http_methods(["GET", "HEAD", "POST"])
-def birth_date(request: HttpRequest) -> HttpResponse:
-    """See and correct one's date of birth (GDPR 16)."""
-    now, user = timezone.now(), _user(request)
-    document = current.document(now)
-    form = BirthDateForm(request.POST or None, now=now.astimezone(document.zone))
-    if not (form.is_valid() and form.born_on):
-        context = {
-            "form": form,
-            "verdict": AgeVerdict.objects.filter(subject_id=user.subject_id).first(),
-            "point": document.collection_point("age-screen"),
-        }
-        return render(request, "accounts/birth_date.html", context)
-    learned = learn_birth_date(
-        subject=user.subject,
-        born_on=form.born_on,
-        source=AgeVerdict.Source.PERSON,
-        actor=person(user.subject_id),
-        now=now,
-    )
-    return _birth_date_corrected(request, learned, advice=document.age.minors_advice)
-
-
-@login_required
-@personal
-@require_GET
-def devices(request: HttpRequest) -> HttpResponse:
-    """Where one is logged in."""
-    sessions = _user(request).sessions.filter(expire_date__gt=timezone.now())
-    this = digest(request.session.session_key or "")
-    context = {"sessions": sessions.order_by("-created_at"), "this": this}
-    return render(request, "accounts/devices.html", context)
-
-
-@login_required
-@require_POST
-def end_device(request: HttpRequest, handle: str) -> HttpResponse:
-    """Log one's own other browser out."""
-    if not end_one(user_id=_user(request).pk, handle=handle):
-        raise Http404
-    messages.success(request, _("That browser is signed out."))
-    return redirect("accounts:devices")
-
-
-@login_required
-@require_POST
-def end_devices(request: HttpRequest) -> HttpResponse:
-    """Log all of one's other browsers out."""
-    end_all(
-        user_id=_user(request).pk,
-        now=timezone.now(),
-        but=request.session.session_key or "",
-    )
-    messages.success(request, _("All your other browsers are signed out."))
-    return redirect("accounts:devices")
-
-
 def _before_form(
     request: HttpRequest, document: Document, age_pass: AgePass | None, now: datetime
 ) -> HttpResponse | None:
@@ -221,22 +154,3 @@ def _application(request: HttpRequest, form: SignupForm, age_pass: AgePass | Non
 
 def _declined(request: HttpRequest, transfer: Transfer) -> HttpResponse:
     return render(request, "accounts/declined.html", {"transfer": transfer})
-
-
-def _user(request: HttpRequest) -> User:
-    """The logged-in user; views that ask are behind `login_required`."""
-    if not isinstance(request.user, User):
-        raise Http404
-    return request.user
-
-
-def _birth_date_corrected(
-    request: HttpRequest, learned: Learned, *, advice: str | None
-) -> HttpResponse:
-    if learned.child:
-        logout(request)
-        return redirect("accounts:locked")
-    messages.success(request, _("Your date of birth is corrected."))
-    if learned.minor and advice:
-        messages.info(request, advice)
-    return redirect("accounts:birth_date")

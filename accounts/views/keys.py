@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import keys
-from accounts.guards import password_again
-from accounts.key_forms import KeyForm
+from accounts.forms.keys import KeyForm
+from accounts.guards import own_account, password_again
 from accounts.models import ApiKey, User
 from audit.access import personal, scopes
 from audit.log import person
@@ -27,7 +27,7 @@ from audit.log import person
 @require_http_methods(["GET", "HEAD", "POST"])
 def api_keys(request: HttpRequest) -> HttpResponse:
     """One's live keys, and making one; the answer to that shows the new key this once."""
-    now, user = timezone.now(), _user(request)
+    now, user = timezone.now(), own_account(request)
     form = KeyForm(request.POST or None)
     made = _make(form, user, now) if form.is_valid() else None
     context = {
@@ -46,7 +46,7 @@ def api_keys(request: HttpRequest) -> HttpResponse:
 @require_POST
 def end_api_key(request: HttpRequest, handle: str) -> HttpResponse:
     """End one's own key."""
-    user = _user(request)
+    user = own_account(request)
     if not keys.revoke(user=user, handle=handle, actor=person(user.subject_id), now=timezone.now()):
         raise Http404
     messages.success(request, _("That key has ended. Calls with it are refused from now on."))
@@ -77,10 +77,3 @@ def _make(form: KeyForm, user: User, now: datetime) -> keys.Made | None:
 def _row(key: ApiKey) -> dict[str, object]:
     known = scopes()
     return {"key": key, "may": [known[s].text for s in key.scopes if s in known]}
-
-
-def _user(request: HttpRequest) -> User:
-    """The logged-in user; views that ask are behind `login_required`."""
-    if not isinstance(request.user, User):
-        raise Http404
-    return request.user

@@ -1,12 +1,10 @@
-"""Tables of people with an account: users, their sessions, how their age was learnt, staff."""
+"""People with an account, and where they are logged in."""
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.sessions.base_session import AbstractBaseSession
@@ -17,16 +15,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.roles import ROLES, Role, is_personal_data_permission
+from accounts.models.handles import new_handle
+from accounts.models.staff import StaffMember
+from accounts.roles import ROLES, is_personal_data_permission
 from datamap.email import LONGEST, normalise_email
 from datamap.models import Subject, new_id
 
 SecondFactor = Literal["proved", "unproved", "missing"]
-
-
-def new_handle() -> str:
-    """A random name for URLs: 128 bits (ASVS 11.5.1), telling nothing."""
-    return secrets.token_urlsafe(16)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -189,121 +184,3 @@ class Session(AbstractBaseSession):
         from accounts.sessions import SessionStore
 
         return SessionStore
-
-
-class AgeVerdict(models.Model):
-    """How old somebody said to be, and that they were old enough when they said it.
-
-    `youngest` is the limit then in force (none: the policy states none), `policy_digest` the
-    version it came from. `passed_at` is empty where no screen was passed and the date was learnt
-    later. A correction replaces `born_on` and is marked, so that no wrong date stays (GDPR 16).
-    """
-
-    class Source(models.TextChoices):
-        SCREEN = "screen", _("age screen")
-        PERSON = "person", _("corrected by the person")
-        STAFF = "staff", _("entered by staff")
-        OTHER = "other", _("learnt otherwise")
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    subject = models.OneToOneField(Subject, on_delete=models.PROTECT, related_name="age_verdict")
-    born_on = models.DateField()
-    passed_at = models.DateTimeField(null=True)
-    youngest = models.PositiveSmallIntegerField(null=True)
-    minor = models.BooleanField()
-    policy_digest = models.CharField(max_length=64)
-    source = models.CharField(max_length=10, choices=Source.choices, default=Source.SCREEN)
-    corrected_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(passed_at__isnull=False) | Q(corrected_at__isnull=False),
-                name="accounts_age_learnt_sometime",
-            ),
-            models.CheckConstraint(
-                condition=Q(source="screen") | Q(corrected_at__isnull=False),
-                name="accounts_age_correction_has_time",
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["passed_at"], name="accounts_age_passed"),
-            models.Index(fields=["born_on"], name="accounts_age_born"),
-        ]
-
-    def __str__(self) -> str:
-        return str(self.pk)
-
-
-class StaffMember(models.Model):
-    """A person who works for the operator, and as what."""
-
-    user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="staff_member"
-    )
-    role = models.CharField(max_length=30, choices=Role.choices)
-    since = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(role__in=Role.values), name="accounts_staff_role_known"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.role} {self.user_id}"
-
-    @classmethod
-    def of(cls, user: User) -> StaffMember | None:
-        """The user's row, from the relation that log-in already loaded."""
-        try:
-            return user.staff_member
-        except cls.DoesNotExist:
-            return None
-
-
-class ApiKey(models.Model):
-    """A key to the API. What the person holds is shown once; the table has only its digest.
-
-    `user` is whose data the key opens; a key without one is the site's own and opens nobody's.
-    `prefix` is the public part by which the row is found, `handle` names the row in URLs.
-    `last_used_on` is a day and no more, so that the row does not become a log of habits.
-    `expires_at` is when it ends; taking the key back brings it forward.
-    """
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    user = models.ForeignKey(
-        User, null=True, on_delete=models.CASCADE, related_name="api_keys", db_index=False
-    )
-    handle = models.CharField(max_length=32, unique=True, default=new_handle)
-    name = models.CharField(_("name"), max_length=60)
-    prefix = models.CharField(max_length=12, unique=True)
-    key_hash = models.CharField(max_length=64)
-    scopes = models.JSONField(default=list)
-    created_at = models.DateTimeField()
-    last_used_on = models.DateField(null=True)
-    expires_at = models.DateTimeField()
-    revoked_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(key_hash__regex=r"^[0-9a-f]{64}$"), name="accounts_api_key_hashed"
-            ),
-            models.CheckConstraint(
-                condition=Q(revoked_at__isnull=True) | Q(expires_at__lte=models.F("revoked_at")),
-                name="accounts_api_key_revoked_has_ended",
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["user", "created_at"], name="accounts_api_key_user"),
-            models.Index(fields=["expires_at"], name="accounts_api_key_ended"),
-        ]
-
-    def __str__(self) -> str:
-        return self.prefix
-
-    def is_live(self, now: datetime) -> bool:
-        """Whether it opens anything at `now`, as far as the key itself says."""
-        return self.expires_at > now

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.age import report_child
-from accounts.forms import ReportChildForm
+from accounts.forms.children import ReportChildForm
 from accounts.models import User
 from audit.access import note_access, personal, staff_page
 from audit.log import staff

@@ -1,0 +1,1 @@
+"""This room's pages, a file for each subject."""
