@@ -343,6 +343,7 @@ class Stack:
             "KEPT_RUNTIME_ROLE": RUNTIME,
             # One folder per database: what no row names is removed.
             "PACKAGES_ROOT": str(self.folder / "packages" / database),
+            "MEDIA_ROOT": str(self.folder / "media" / database),
             **local_secrets(self.folder),
         }
         if self.valkey.is_up():

@@ -320,6 +320,15 @@ STORAGES: dict[str, dict[str, Any]] = {
         "BACKEND": "requests.package.store.PrivateFolder",
         "OPTIONS": {"location": env.text("PACKAGES_ROOT", str(BASE_DIR / "packages"))},
     },
+    # People's photos: never under an address, a view asks first who looks.
+    "photos": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": f"{MEDIA_ROOT}/photos",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
     "staticfiles": {"BACKEND": _WHITENOISE if PRODUCTION else _PLAIN},
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not PRODUCTION

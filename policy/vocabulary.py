@@ -115,6 +115,7 @@ CLOCKS: dict[str, Any] = {
     "posted": gettext_lazy("it was ready to be sent"),
     "received": gettext_lazy("it reached us"),
     "finished": gettext_lazy("it was finished"),
+    "replaced": gettext_lazy("it was replaced"),
 }
 
 BASES: dict[str, Any] = {

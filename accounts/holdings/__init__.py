@@ -1,5 +1,5 @@
 """What this room holds about people, tables of the libraries it uses included."""
 
-from accounts.holdings import age, keys, staff, users
+from accounts.holdings import age, keys, profiles, staff, users
 
-__all__ = ["age", "keys", "staff", "users"]
+__all__ = ["age", "keys", "profiles", "staff", "users"]
