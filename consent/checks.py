@@ -69,6 +69,34 @@ VOLUNTARY = """
           e.decision IN ('given', 'renewed')
           OR (e.decision IS NULL AND c.basis = 'opt-out')), false)
 """
+# While two subjects are held for one person, a no under one counts for both.
+ELSEWHERE = """
+    WITH RECURSIVE link (id, other, since, until) AS (
+        SELECT kept_id, merged_id, merged_at, COALESCE(undone_at, 'infinity')
+        FROM datamap_subjectmerge
+        UNION ALL
+        SELECT merged_id, kept_id, merged_at, COALESCE(undone_at, 'infinity')
+        FROM datamap_subjectmerge
+    ), pair (id, other, since, until) AS (
+        SELECT id, other, since, until FROM link
+        UNION
+        SELECT pair.id, link.other, GREATEST(pair.since, link.since),
+               LEAST(pair.until, link.until)
+        FROM pair JOIN link ON link.id = pair.other
+        WHERE GREATEST(pair.since, link.since) < LEAST(pair.until, link.until)
+    )
+    SELECT DISTINCT m.id
+    FROM consent_message m
+    JOIN pair p ON p.id = m.subject_id AND p.since <= m.sent_at AND m.sent_at < p.until
+    CROSS JOIN LATERAL (
+        SELECT decision FROM consent_event
+        WHERE subject_id = p.other AND kind = 'mail' AND key = m.category AND at <= m.sent_at
+        ORDER BY at DESC LIMIT 1
+    ) e
+    WHERE m.category NOT IN ('account', 'answer', 'staff')
+      AND m.state IN ('sending', 'sent', 'uncertain')
+      AND e.decision NOT IN ('given', 'renewed')
+"""
 ACCOUNT = """
     SELECT id FROM consent_message
     WHERE category = 'account' AND (
@@ -123,11 +151,12 @@ def voluntary_mail(now: datetime) -> Finding:
     }
     policies, categories, basis = ([row[i] for row in bases] for i in range(3))
     rows = _rows(VOLUNTARY, policies=policies, categories=categories, bases=basis)
+    unwanted = {row[0] for row in [*rows, *_rows(ELSEWHERE)]}
     left = _count(
         "consent_message WHERE category NOT IN ('account', 'answer', 'staff') "
         "AND state IN ('sending', 'sent', 'uncertain')"
     )
-    return Finding.of(checked=left, violations=[row[0] for row in rows])
+    return Finding.of(checked=left, violations=sorted(unwanted))
 
 
 def account_mail(now: datetime) -> Finding:

@@ -29,7 +29,7 @@ from django.db.models import F, Q
 
 from audit.log import SYSTEM, record
 from consent import wire, words
-from consent.ledger import lock_subject, may
+from consent.ledger import lock_person, may
 from consent.letter import Letter
 from consent.models import Choice, Kind, Message, State
 from consent.relay import Known, Relay, RelayUnreachable
@@ -160,13 +160,13 @@ def _deliver_claimed(
 
 
 def _locked(message_id: UUID, lease: datetime) -> Message | None:
-    """The message, its row locked, and before it that of the person who may refuse it, or whom an
-    answer may outlive. The order, subject before message, is the one of erasure.
+    """The message, its row locked, and before it those of the person who may refuse it, or whom an
+    answer may outlive. The order, subjects before message, is the one of erasure.
     """
     who = Message.objects.filter(pk=message_id).exclude(category__in=WITHOUT_LOCK)
     subject_id = who.values_list("subject_id", flat=True).first()
     if subject_id is not None:
-        lock_subject(subject_id)
+        lock_person(subject_id)
     rows = Message.objects.select_for_update().filter(pk=message_id, state=State.SENDING)
     return rows.filter(lease_until=lease).first()
 

@@ -17,13 +17,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
 
 from audit.log import Actor, record
 from consent import signals, words
 from consent.models import ALLOWED, CHOSEN, YES, Choice, Decision, Event, Kind, Message, Words
 from consent.options import by_mail, needs_no_choice, option
 from datamap.models import Subject
+from datamap.same_person import same_person, selection
 from policy import current
 from policy.document import Document
 from policy.models import PolicyVersion
@@ -246,18 +247,25 @@ def may(*, subject_id: UUID, kind: str, key: str, document: Document) -> bool:
     """Whether the policy and the person's choice let this happen now; one query.
 
     Never for a locked, restricted or erased subject. Without a choice the policy's basis
-    decides; for a minor no opt-out basis does (private defaults, WC-16). A purpose carried out by
-    mail is allowed as long as any of that mail is; one query for each category of it.
+    decides; for a minor no opt-out basis does (private defaults, WC-16). Of somebody with two
+    subjects a no under one counts for both. A purpose carried out by mail is allowed as long as any
+    of that mail is; one query for each category of it.
     """
     if kind == Kind.PURPOSE and (mails := by_mail(document, key=key)):
         return any(
             may(subject_id=subject_id, kind=Kind.MAIL, key=mail.key, document=document)
             for mail in mails
         )
-    chosen = Choice.objects.filter(subject_id=OuterRef("pk"), kind=kind, key=key)
+    choices = Choice.objects.filter(kind=kind, key=key)
+    chosen = choices.filter(subject_id=OuterRef("pk"))
+    elsewhere = choices.filter(subject_id__in=selection(subject_id), decision__in=_NO)
     row = (
         Subject.objects.filter(pk=subject_id, locked=False, restricted=False, erased_at=None)
-        .values_list("minor", Subquery(chosen.values("decision")[:1]))
+        .values_list(
+            "minor",
+            Subquery(chosen.values("decision")[:1]),
+            Exists(elsewhere.exclude(subject_id=subject_id)),
+        )
         .first()
     )
     if row is None:
@@ -267,8 +275,16 @@ def may(*, subject_id: UUID, kind: str, key: str, document: Document) -> bool:
     offered = option(document, kind=kind, key=key)
     if offered is None:
         return False
-    minor, decision = row
+    minor, decision, no_elsewhere = row
+    if no_elsewhere:
+        return False
     return decision in YES if decision else offered.on_without_choice and not minor
+
+
+def lock_person(subject_id: UUID) -> None:
+    """As `lock_subject`, for all subjects of the same person, always in one order."""
+    rows = Subject.objects.filter(pk__in=same_person(subject_id)).order_by("pk")
+    list(rows.select_for_update(no_key=True).values_list("pk"))
 
 
 def lock_subject(subject_id: UUID) -> Subject:
@@ -321,7 +337,7 @@ def _instant(
     """
     earlier = [standing.since] if standing else []
     if kind == Kind.MAIL:
-        sent = Message.objects.filter(subject_id=subject_id, category=key)
+        sent = Message.objects.filter(subject_id__in=selection(subject_id), category=key)
         last: datetime | None = sent.aggregate(last=Max("sent_at"))["last"]
         earlier += [last] if last else []
     return max([now, *(instant + _TICK for instant in earlier)])

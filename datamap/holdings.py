@@ -26,5 +26,27 @@ declare(
             "locked": True,
             "restricted": False,
         },
-    )
+    ),
+    Holding(
+        key="datamap.same_person",
+        model="datamap.SubjectMerge",
+        title=_("That two of your addresses belong together"),
+        staff_title=_("People with two addresses"),
+        subject="kept",
+        personal=(
+            Personal("kept", "user.unique_id.pseudonymous", source=Source.SITE),
+            Personal("merged", "user.unique_id.pseudonymous", source=Source.SITE),
+            Personal(
+                "reason",
+                "user.account",
+                source=Source.SITE,
+                contents="why staff held the two for one person, encrypted",
+            ),
+        ),
+        other=("id", "merged_at", "merged_by", "undone_at", "undone_by"),
+        clocks={"finished": "undone_at"},
+        # Two bare random ids stay, so that an erasure that was begun for one reaches the other.
+        erasing=Erasing.ANONYMISE,
+        blank={"reason": None},
+    ),
 )

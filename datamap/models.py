@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
@@ -55,6 +55,46 @@ class Subject(models.Model):
                 | Q(email__isnull=True, external_id__isnull=True),
                 name="datamap_subject_erased_is_bare",
             ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class SubjectMerge(models.Model):
+    """Two subjects held for one person, who has two addresses with us (`datamap.same_person`).
+
+    An alias and nothing more: no row of either moves, so undoing it gives back exactly what was.
+    It holds from `merged_at` until `undone_at`. reason: why staff held them for one, encrypted.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kept = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="+", db_index=False)
+    merged = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="+", db_index=False)
+    reason = models.BinaryField(null=True)
+    merged_at = models.DateTimeField()
+    merged_by = models.UUIDField()
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(kept=F("merged")), name="datamap_merge_of_two"),
+            # A subject is merged into one other at most, so groups are trees and end somewhere.
+            models.UniqueConstraint(
+                fields=["merged"], condition=Q(undone_at=None), name="datamap_merge_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(undone_at=None, undone_by=None)
+                | Q(undone_at__gte=F("merged_at"), undone_by__isnull=False),
+                name="datamap_merge_undone_by_somebody",
+            ),
+        ]
+        indexes = [
+            # Whoever looks for the people of a group walks along both.
+            models.Index(fields=["kept", "merged"], name="datamap_merge_kept"),
+            models.Index(fields=["merged", "kept"], name="datamap_merge_merged"),
+            models.Index(fields=["undone_at"], name="datamap_merge_undone"),
         ]
 
     def __str__(self) -> str:

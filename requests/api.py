@@ -37,6 +37,7 @@ from audit.api import (
 )
 from audit.log import person
 from consent.api import CURSOR, ON_THE_SITE
+from datamap.same_person import selection
 from requests import progress, review, state
 from requests.deletion import TransferRefused
 from requests.handling import TooLate
@@ -219,7 +220,8 @@ class RequestsView(OwnView):
         raise Refused(ON_THE_SITE, told, url=url)
 
     def _after(self, position: Any) -> QuerySet[Request]:
-        found = Request.objects.filter(subject_id=self.me).order_by("-received_at", "-reference")
+        mine = Request.objects.filter(subject_id__in=selection(self.me))
+        found = mine.order_by("-received_at", "-reference")
         if position is None:
             return found
         at, reference = position
@@ -279,7 +281,7 @@ class WithdrawView(OwnView):
 def _own(view: OwnView, reference: str) -> Request:
     """The key owner's request of this name; others' do not exist for them."""
     rows = Request.objects.select_related("subject", "erasure")
-    return get_object_or_404(rows, reference=reference, subject_id=view.me)
+    return get_object_or_404(rows, reference=reference, subject_id__in=selection(view.me))
 
 
 def _status(request: Request) -> RequestStatus:

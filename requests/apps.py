@@ -15,7 +15,8 @@ class RequestsConfig(AppConfig):
     def ready(self) -> None:
         from rest_framework import compat
 
-        from requests import checks, fulfil, transfers  # noqa: F401  registers check and receivers
+        # Registers the check and the receivers.
+        from requests import checks, fulfil, package_files, transfers  # noqa: F401
 
         # Its test client would take this app for the HTTP library of the same name, which is not
         # installed on purpose, and fail on `requests.adapters`.

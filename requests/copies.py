@@ -17,6 +17,7 @@ from accounts.models import User
 from audit.log import SYSTEM, Actor
 from audit.models import AuditEntry
 from datamap.models import Subject
+from datamap.same_person import selection
 from policy import vocabulary
 from policy.document import Document
 from requests import explain, package_orders, rules, state, trail, wording
@@ -176,7 +177,9 @@ def next_at(*, subject_id: UUID) -> datetime | None:
     what they had was lost here.
     """
     latest = (
-        Request.objects.filter(subject_id=subject_id, kind__in=KINDS, state=S.COMPLETED)
+        Request.objects.filter(
+            subject_id__in=selection(subject_id), kind__in=KINDS, state=S.COMPLETED
+        )
         .exclude(packages__state=Ps.GONE)
         .order_by("-closed_at")
         .values_list("closed_at", flat=True)
@@ -219,7 +222,8 @@ def _to_look_at(request: Request, zone: ZoneInfo) -> list[dict[str, str]]:
 
 def _others(request: Request) -> str:
     """The person's other requests in words, newest first, five at most."""
-    others = Request.objects.filter(subject_id=request.subject_id).exclude(pk=request.pk)
+    mine = Request.objects.filter(subject_id__in=selection(request.subject_id))
+    others = mine.exclude(pk=request.pk)
     newest = list(others.order_by("-received_at")[:6])
     if not newest:
         return _("None")

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from datamap.counting import count
 from datamap.holding import Erasing
 from datamap.registry import holdings
+from datamap.same_person import same_person
 from policy import datapage, vocabulary
 from policy.datapage import HoldingEntry
 from policy.document import Document
@@ -71,7 +72,7 @@ def outcome(*, document: Document, rows: Mapping[str, int] | None = None) -> Out
 
 
 def held_about(*, subject_id: UUID, document: Document) -> list[Held]:
-    """Every kind of data with how much of it there is about this person; one query."""
+    """Every kind of data with how much of it there is about this person; two queries."""
     rows = count_rows(subject_id=subject_id)
     return [
         Held(
@@ -87,8 +88,11 @@ def held_about(*, subject_id: UUID, document: Document) -> list[Held]:
 
 
 def count_rows(*, subject_id: UUID) -> dict[str, int]:
-    """Holding key → rows about this person, in one statement over all tables."""
-    return count({holding.key: holding.rows_of([subject_id]) for holding in holdings()})
+    """Holding key → rows about this person, in one statement over all tables, and one before that
+    finds out whether they have another subject.
+    """
+    subject_ids = same_person(subject_id)
+    return count({holding.key: holding.rows_of(subject_ids) for holding in holdings()})
 
 
 def _by_ground(entries: list[HoldingEntry]) -> list[Kept]:

@@ -12,6 +12,7 @@ from audit.log import Actor
 from consent import ledger
 from consent.ledger import Shown
 from datamap.models import Subject
+from datamap.same_person import selection
 from policy import current
 from requests import answers, fulfil, links, review, rules, trail
 from requests.handling import Handling
@@ -81,7 +82,8 @@ def open_deletion(
 def open_one(*, subject_id: UUID, kind: str) -> Request | None:
     """The person's open request of this kind, or of one that is handled alike."""
     kinds = fulfil.of(kind).kinds
-    return Request.objects.filter(subject_id=subject_id, kind__in=kinds, state__in=OPEN).first()
+    open_ones = Request.objects.filter(kind__in=kinds, state__in=OPEN)
+    return open_ones.filter(subject_id__in=selection(subject_id)).first()
 
 
 def _note_arrival(

@@ -11,10 +11,15 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
+from django.db import transaction
+from django.dispatch import receiver
 
+from datamap.same_person import split
 from requests.models import Package
 from requests.package import store
 
@@ -30,6 +35,24 @@ def delete_files(ids: list[Any]) -> None:
     names = Package.objects.filter(pk__in=ids).exclude(name="").values_list("name", flat=True)
     for name in names:
         store.remove(name)
+
+
+@receiver(split, dispatch_uid="requests.split")
+def forget_joint_copies(
+    *, subject_ids: frozenset[UUID], since: datetime, at: datetime, **kwargs: Any
+) -> None:
+    """They are two people after all: what was copied while they were held for one goes at once,
+    and what is being copied is begun anew.
+    """
+    theirs = Package.objects.filter(subject_id__in=subject_ids)
+    made = theirs.filter(state=Package.State.READY, ready_at__gte=since)
+    names = list(made.select_for_update().values_list("name", flat=True))
+    made.update(state=Package.State.GONE, key=None)
+    theirs.filter(state=Package.State.BUILDING).update(
+        state=Package.State.FAILED, claim=None, lease_until=at, name="", error="split"
+    )
+    for name in names:
+        transaction.on_commit(partial(store.remove, name), robust=True)
 
 
 def remove_orphans(*, now: datetime) -> int:

@@ -21,6 +21,7 @@ from accounts.models import User
 from audit.access import personal
 from audit.log import person
 from consent.ledger import Shown
+from datamap.same_person import selection
 from policy import current
 from requests import explain, intake, links, progress, review, rules, state, wording
 from requests.deletion import Deletion, TransferRefused
@@ -73,7 +74,8 @@ def delete(request: HttpRequest) -> HttpResponseBase:
 @require_GET
 def own_list(request: HttpRequest) -> HttpResponse:
     """The person's requests, newest first."""
-    asked = Request.objects.filter(subject_id=_user(request).subject_id).order_by("-received_at")
+    mine = selection(_user(request).subject_id)
+    asked = Request.objects.filter(subject_id__in=mine).order_by("-received_at")
     zone = current.document(timezone.now()).zone
     lines = [
         {
@@ -155,7 +157,7 @@ def own_request(request: HttpRequest, reference: str) -> Request:
     return get_object_or_404(
         Request.objects.select_related("subject", "erasure"),
         reference=reference,
-        subject_id=_user(request).subject_id,
+        subject_id__in=selection(_user(request).subject_id),
     )
 
 

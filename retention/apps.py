@@ -15,7 +15,14 @@ class RetentionConfig(AppConfig):
 
     def ready(self) -> None:
         # Receivers, and what publishing a policy asks this room.
-        from retention import checks, children, expiry, publication, tasks  # noqa: F401
+        from retention import (  # noqa: F401
+            checks,
+            children,
+            expiry,
+            one_person,
+            publication,
+            tasks,
+        )
 
         post_migrate.connect(_grant, dispatch_uid="retention.grants")
 

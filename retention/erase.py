@@ -19,6 +19,8 @@ The design.
 - Tables with a holding of their own are never reached through a reference: what then still refers
   to a row is somebody else's, and the database refuses. That erasure is counted as failed, is
   tried again alone and later each time, and raises an alarm.
+- Somebody may have two subjects (`datamap.same_person`). An erasure begun for one begins one for
+  each of the others, with a reason of its own, and does not end before they have.
 - The end is a question, not an assumption: with the subject's row locked, which makes every writer
   of new rows wait, all holdings are asked again. One that does not answer zero sends the erasure
   back. If all do, the subject's `erased_at`, the tombstone, the audit entry, the erasure's end and
@@ -44,11 +46,13 @@ from datamap.counting import count
 from datamap.dispatch import send_on_commit
 from datamap.holding import Erasing
 from datamap.models import Subject
-from retention import signals
+from datamap.same_person import same_person
+from retention import one_person
 from retention.dependents import erasing_order
 from retention.erase_steps import left_rows
 from retention.erase_worker import Worked, work
 from retention.models import Erasure
+from retention.one_person import SAME_PERSON
 
 __all__ = [
     "AlreadyBegun",
@@ -85,11 +89,11 @@ class StepPreview:
 
 def preview(*, subject_id: uuid.UUID) -> list[StepPreview]:
     """What erasing this person would do, in the order it would happen; nothing is changed.
-    Two queries, whatever the number of holdings.
+    Three queries, whatever the number of holdings.
     """
-    order = erasing_order()
-    going = count({h.key: left_rows(h, [subject_id]) for h in order})
-    total = count({h.key: h.rows_of([subject_id]) for h in order})
+    order, subject_ids = erasing_order(), same_person(subject_id)
+    going = count({h.key: left_rows(h, subject_ids) for h in order})
+    total = count({h.key: h.rows_of(subject_ids) for h in order})
     found = []
     for holding in order:
         rows = going.get(holding.key, 0)
@@ -110,43 +114,71 @@ def start(
     due_at: datetime | None = None,
     deadline: datetime | None = None,
 ) -> Erasure:
-    """Have this person erased from `due_at` on (at once without one).
+    """Have this person erased from `due_at` on (at once without one), under all their subjects.
 
     Starting again gives the erasure there is: an open one, brought forward if this one is due
     earlier, or the finished one when nothing has been stored about the person since. Raises
     `Subject.DoesNotExist`.
     """
-    due_at = due_at or now
+    asked = Erasure(
+        reason=reason,
+        asked_by_kind=actor.kind,
+        asked_by=actor.id,
+        asked_at=now,
+        due_at=due_at or now,
+        deadline=deadline,
+    )
     with transaction.atomic():
-        subject = Subject.objects.select_for_update().get(pk=subject_id)
-        erasure = _existing(subject=subject, due_at=due_at, deadline=deadline)
-        if erasure is None:
-            erasure = Erasure.objects.create(
-                subject=subject,
-                reason=reason,
-                asked_by_kind=actor.kind,
-                asked_by=actor.id,
-                asked_at=now,
-                due_at=due_at,
-                deadline=deadline,
-            )
-            record(
-                actor=actor,
-                verb="retention.erasure-started",
-                now=now,
-                object=erasure,
-                subject_id=subject_id,
-                facts={"reason": reason, "due_at": due_at.isoformat()},
-            )
+        everybody = same_person(subject_id)
+        # Locked in one order, so that two who begin with different ones don't wait for each other.
+        rows = Subject.objects.select_for_update().filter(pk__in=everybody).order_by("pk")
+        subjects = {subject.pk: subject for subject in rows}
+        if subject_id not in subjects:
+            raise Subject.DoesNotExist
+        for other in everybody[1:]:
+            _start_one(subjects[other], asked=asked, reason=SAME_PERSON, actor=actor, now=now)
+        erasure = _start_one(
+            subjects[subject_id], asked=asked, reason=reason, actor=actor, now=now
+        )
         if erasure.due_at <= now:
             send_on_commit(current_app.tasks[TASK])
+    return erasure
+
+
+def _start_one(
+    subject: Subject, *, asked: Erasure, reason: str, actor: Actor, now: datetime
+) -> Erasure:
+    """The erasure of one subject: the one there is, or a new one as `asked`."""
+    existing = _existing(subject=subject, due_at=asked.due_at, deadline=asked.deadline)
+    if existing is not None:
+        return existing
+    erasure = Erasure.objects.create(
+        subject=subject,
+        reason=reason,
+        asked_by_kind=asked.asked_by_kind,
+        asked_by=asked.asked_by,
+        asked_at=asked.asked_at,
+        due_at=asked.due_at,
+        deadline=asked.deadline,
+    )
+    record(
+        actor=actor,
+        verb="retention.erasure-started",
+        now=now,
+        object=erasure,
+        subject_id=subject.pk,
+        facts={"reason": reason, "due_at": asked.due_at.isoformat()},
+    )
     return erasure
 
 
 def start_many(
     *, subject_ids: Iterable[uuid.UUID], reason: str, actor: Actor, now: datetime
 ) -> int:
-    """Have many people erased, in four statements; those under way already are left alone."""
+    """Have many people erased, in four statements; those under way already are left alone.
+
+    Each under this subject alone: a period ends what is kept under one address.
+    """
     wanted = [
         Erasure(
             subject_id=subject_id,
@@ -180,25 +212,17 @@ def start_many(
 
 
 def cancel(*, erasure_id: uuid.UUID, actor: Actor, now: datetime) -> Erasure:
-    """Take an erasure back that has not begun. Raises `AlreadyBegun`, `Erasure.DoesNotExist`."""
+    """Take an erasure back that has not begun, and with it those of the person's other subjects.
+
+    Raises `AlreadyBegun`, `Erasure.DoesNotExist`.
+    """
     with transaction.atomic():
-        moved = Erasure.objects.filter(pk=erasure_id, state=Erasure.State.WAITING).update(
-            state=Erasure.State.CANCELLED, finished_at=now
-        )
         erasure = Erasure.objects.get(pk=erasure_id)
-        if not moved:
-            raise AlreadyBegun(erasure.state)
-        record(
-            actor=actor,
-            verb="retention.erasure-cancelled",
-            now=now,
-            object=erasure,
-            subject_id=erasure.subject_id,
-            facts={"reason": erasure.reason},
-        )
-        signals.cancelled.send(
-            sender=Erasure, subject_id=erasure.subject_id, erasure_id=erasure.pk, at=now
-        )
+        if one_person.has_begun(erasure.subject_id):
+            raise AlreadyBegun(Erasure.State.RUNNING)
+        if not one_person.cancelled(erasure, actor=actor, now=now):
+            raise AlreadyBegun(Erasure.objects.get(pk=erasure_id).state)
+        one_person.take_back(same_person(erasure.subject_id), actor=actor, now=now)
     return erasure
 
 

@@ -24,6 +24,7 @@ from retention.clock import RunningClock
 from retention.dependents import erasing_order
 from retention.erase_steps import bite, left_of, unfinished
 from retention.models import Erasure, ErasureStep, Tombstone
+from retention.one_person import held_back
 from retention.pace import Pace
 
 log = structlog.get_logger(__name__)
@@ -201,11 +202,13 @@ def _finish(batch: _Batch, worked: Worked) -> None:
             for subject in left_of(holding, subjects) if holding.key in suspects else ():
                 left.setdefault(subject, []).append(holding.key)
         clean = {s: e for s, e in batch.erasures.items() if s not in left}
+        waiting = [clean.pop(subject) for subject in held_back(clean)]
         _end(clean, batch)
+        _again(Q(pk__in=waiting, claim=batch.token), error="same person", now=batch.clock.now())
         for subject, keys in left.items():
             _send_back(batch.erasures[subject], keys, batch)
     worked.done += clean.values()
-    worked.failed += [batch.erasures[s] for s in left]
+    worked.failed += [*(batch.erasures[s] for s in left), *waiting]
 
 
 def _end(clean: Mapping[UUID, UUID], batch: _Batch) -> None:

@@ -18,6 +18,7 @@ from django.utils import translation
 
 from datamap.counting import count as count_selections
 from datamap.registry import holdings
+from datamap.same_person import same_person
 from policy.document import Document
 from requests.package import page, portable, scripts, tables, vault
 from requests.package.archive import Archive
@@ -33,12 +34,16 @@ FORMATS: Final = 3  # each row is read as a script, a table and JSON
 
 
 def count(*, subject_id: UUID) -> dict[str, int]:
-    """Kind → rows about this person, kinds without any left out; one statement.
+    """Kind → rows about this person, kinds without any left out; two statements.
 
     An estimate: the package is read later.
     """
-    selections = {holding.key: holding.rows_of([subject_id]) for holding in holdings()}
-    return count_selections(selections | {WORDS: words_seen(subject_id)})
+    return _count(same_person(subject_id))
+
+
+def _count(subject_ids: list[UUID]) -> dict[str, int]:
+    selections = {holding.key: holding.rows_of(subject_ids) for holding in holdings()}
+    return count_selections(selections | {WORDS: words_seen(subject_ids)})
 
 
 def build(
@@ -55,7 +60,8 @@ def build(
     Reads a single snapshot of the database over a connection of its own, so that `progress`, which
     is called for every thousand rows, may write and commit; inside a transaction of the caller it
     reads there instead. What `progress` raises ends the building. `target` is not closed, and what
-    lies in it can't be read unless `build` returned.
+    lies in it can't be read unless `build` returned. What is held under another subject of the
+    same person is in it, too.
     """
     order = Order(subject_id=subject_id, document=document, language=language, now=now)
     key = vault.new_key()
@@ -89,12 +95,13 @@ class _Building:
         self.counts: dict[str, int] = {}
         self._order, self._archive = order, archive
         self._connection, self._progress = connection, progress
+        self._subject_ids = same_person(order.subject_id)
         self._kinds = kinds(order.document)
         self._redactor = redactor_for(
-            subject_id=order.subject_id, document=order.document, connection=connection
+            subject_ids=self._subject_ids, document=order.document, connection=connection
         )
         # Only says what is too much to sort, so it may be of a moment before.
-        self._estimate = count(subject_id=order.subject_id)
+        self._estimate = _count(self._subject_ids)
         self._read = 0
 
     def run(self) -> None:
@@ -133,7 +140,7 @@ class _Building:
             return
         read = chunks(
             kind,
-            subject_id=self._order.subject_id,
+            subject_ids=self._subject_ids,
             ordered=self._estimate.get(kind.key, 0) <= SORTED_UP_TO,
             connection=self._connection,
             redactor=self._redactor,

@@ -35,7 +35,7 @@ class Kind:
     key: str
     title: str
     columns: tuple[Column, ...]
-    select: Callable[[UUID], QuerySet[Any]]
+    select: Callable[[list[UUID]], QuerySet[Any]]
     newest: str
     personal: tuple[Personal, ...] = ()
     purposes: tuple[Purpose, ...] = ()
@@ -44,9 +44,9 @@ class Kind:
     ground: Ground | None = None
     about: str = ""
 
-    def rows(self, subject_id: UUID, *, ordered: bool) -> QuerySet[Any, tuple[Any, ...]]:
+    def rows(self, subject_ids: list[UUID], *, ordered: bool) -> QuerySet[Any, tuple[Any, ...]]:
         """The selected columns of the rows about a person, newest first if `ordered`."""
-        rows = self.select(subject_id).order_by()
+        rows = self.select(subject_ids).order_by()
         if ordered:
             rows = rows.order_by(*([F(self.newest).desc()] if self.newest else []), "-pk")
         return rows.values_list(*(column.expression for column in self.columns))
@@ -71,8 +71,8 @@ def kinds(document: Document) -> tuple[Kind, ...]:
 def _kind(entry: HoldingEntry, document: Document) -> Kind:
     holding = entry.holding
 
-    def select(subject_id: UUID) -> QuerySet[Any]:
-        return holding.rows_of([subject_id])
+    def select(subject_ids: list[UUID]) -> QuerySet[Any]:
+        return holding.rows_of(subject_ids)
 
     return Kind(
         key=holding.key,
@@ -130,11 +130,11 @@ def _words(decisions: Kind) -> Kind:
     )
 
 
-def words_seen(subject_id: UUID) -> QuerySet[Any]:
+def words_seen(subject_ids: list[UUID]) -> QuerySet[Any]:
     """Every text that a row about this person points to."""
     seen = Words._base_manager.none()
     for holding in holdings():
-        rows = holding.rows_of([subject_id])
+        rows = holding.rows_of(subject_ids)
         for of in holding.model_class._meta.concrete_fields:
             if of.related_model is Words:
                 shown = rows.order_by().values(of.attname)

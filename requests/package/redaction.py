@@ -97,16 +97,19 @@ def _with_hyphens(found: str) -> str:
 
 
 def redactor_for(
-    *, subject_id: UUID, document: Document, connection: BaseDatabaseWrapper
+    *, subject_ids: list[UUID], document: Document, connection: BaseDatabaseWrapper
 ) -> Redactor:
-    """The redactor of one person's package; learns their ids and addresses from the data map."""
-    users = get_user_model()._base_manager.filter(subject_id=subject_id)
+    """The redactor of one person's package; learns their ids and addresses from the data map.
+
+    subject_ids: all of that one person.
+    """
+    users = get_user_model()._base_manager.filter(subject_id__in=subject_ids)
     with connection.cursor() as cursor:
-        own_ids = {str(subject_id)} | {str(i) for i in _values(cursor, users.values_list("pk"))}
+        own_ids = {str(i) for i in [*subject_ids, *_values(cursor, users.values_list("pk"))]}
         addresses = _site_addresses(document)
         for holding in registry.holdings():
             for name in _address_fields(holding):
-                rows = holding.rows_of([subject_id]).order_by().values_list(name).distinct()
+                rows = holding.rows_of(subject_ids).order_by().values_list(name).distinct()
                 addresses |= {str(value).lower() for value in _values(cursor, rows) if value}
     return Redactor(
         own_ids=frozenset(own_ids),

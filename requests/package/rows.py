@@ -26,13 +26,13 @@ Chunk = list[Values]
 def chunks(
     kind: Kind,
     *,
-    subject_id: UUID,
+    subject_ids: list[UUID],
     ordered: bool,
     connection: BaseDatabaseWrapper,
     redactor: Redactor,
 ) -> Iterator[Chunk]:
     """The rows about a person, some at a time: per column its values."""
-    for rows in stream(kind.rows(subject_id, ordered=ordered), connection):
+    for rows in stream(kind.rows(subject_ids, ordered=ordered), connection):
         pairs = zip(kind.columns, zip(*rows, strict=True), strict=True)
         yield [_handed_out(column, values, redactor) for column, values in pairs]
 
