@@ -37,7 +37,8 @@ class Personal:
     """One personal field: its Fideslang category, its source, what is inside.
 
     `contents` is required for JSON and free-text fields: a plain list of what may be in them.
-    `correctable` fields are confirmed and edited by their owner any time (GDPR 16).
+    `correctable` fields are confirmed and edited by their owner any time (GDPR 16): on the page of
+    corrections, or, where that takes more than a value, on the page whose URL name `page` is.
     `secret` fields (password hashes, tokens) are erased but never put into an access package.
     """
 
@@ -45,6 +46,7 @@ class Personal:
     category: str
     source: Source = Source.PERSON
     correctable: bool = False
+    page: str = ""
     secret: bool = False
     contents: str = ""
 
@@ -73,6 +75,7 @@ class Holding:
     after: holdings whose rows must be gone before these (besides foreign keys, found by itself).
     also: lookup paths to other subjects whose data the row is, too (a message's other end).
     outside: names a callable that erases what lies outside the row (a photo file).
+    removable: their owner may remove single rows, or all of them, any time.
     lasting: rows stay as long as the account exists, unless a rule or their owner ends them
         (PROMISES WC-5); the database counts them (`audit.movements`).
     """
@@ -93,6 +96,7 @@ class Holding:
     after: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     outside: Callable[[list[Any]], None] | None = None
+    removable: bool = False
     lasting: bool = False
 
     def __post_init__(self) -> None:

@@ -13,7 +13,12 @@ declare(
         staff_title=_("Dates of birth"),
         subject="subject",
         personal=(
-            Personal("born_on", "user.demographic.date_of_birth", correctable=True),
+            Personal(
+                "born_on",
+                "user.demographic.date_of_birth",
+                correctable=True,
+                page="accounts:birth_date",
+            ),
             Personal("minor", "user.demographic.age_range", source=Source.SITE),
         ),
         other=("id", "subject", "passed_at", "youngest", "policy_digest", "source", "corrected_at"),

@@ -28,5 +28,6 @@ declare(
             "revoked_at",
         ),
         clocks={"expired": "expires_at"},
+        removable=True,
     ),
 )

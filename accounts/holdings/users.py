@@ -13,7 +13,7 @@ declare(
         staff_title=_("Accounts"),
         subject="subject",
         personal=(
-            Personal("email", "user.contact.email"),
+            Personal("email", "user.contact.email", correctable=True, page="account_email"),
             Personal("first_name", "user.name.first", correctable=True),
             Personal("last_name", "user.name.last", correctable=True),
             Personal("password", "user.authorization.password", secret=True),

@@ -1,7 +1,9 @@
 """Tables of people with an account: users, their sessions, how their age was learnt, staff."""
 
 from accounts.models.age import AgeVerdict
+from accounts.models.corrections import Confirmation
 from accounts.models.handles import new_handle
+from accounts.models.invitations import Invitation, Referral, Suppression
 from accounts.models.keys import ApiKey
 from accounts.models.profiles import Audience, Profile, ProfileSetting
 from accounts.models.staff import StaffMember
@@ -11,11 +13,15 @@ __all__ = [
     "AgeVerdict",
     "ApiKey",
     "Audience",
+    "Confirmation",
+    "Invitation",
     "Profile",
     "ProfileSetting",
+    "Referral",
     "SecondFactor",
     "Session",
     "StaffMember",
+    "Suppression",
     "User",
     "UserManager",
     "new_handle",
