@@ -2,7 +2,8 @@
 
 Keys come from `KEPT_ENCRYPTION_KEYS`, newest first; old ones still decrypt, so keys rotate
 without a stop. Hashes are HMAC-SHA-256 under a key of their own, derived from the oldest: they
-must stay comparable while values are re-encrypted.
+must stay comparable while values are re-encrypted. Hashes that are kept for years carry the version
+of their key (`hash_version`): without that key they recognise nothing any more.
 """
 
 from __future__ import annotations
@@ -34,9 +35,26 @@ def decrypt(value: bytes) -> str:
 
 def keyed_hash(text: str) -> str:
     """A hex digest that tells equal values, and nothing else without the key."""
-    oldest = settings.KEPT_ENCRYPTION_KEYS[-1].encode()
-    key = hashlib.sha256(b"kept keyed hash 1" + oldest).digest()
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return _hash(settings.KEPT_ENCRYPTION_KEYS[-1], text)
+
+
+def keyed_hashes(text: str) -> dict[str, str]:
+    """Version → the text's hash under it, for every key of this installation."""
+    return {_version(key): _hash(key, text) for key in settings.KEPT_ENCRYPTION_KEYS}
+
+
+def hash_version() -> str:
+    """Which key `keyed_hash` uses now: 12 hex digits that tell nothing about it."""
+    return _version(settings.KEPT_ENCRYPTION_KEYS[-1])
+
+
+def _hash(key: str, text: str) -> str:
+    derived = hashlib.sha256(b"kept keyed hash 1" + key.encode()).digest()
+    return hmac.new(derived, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _version(key: str) -> str:
+    return hashlib.sha256(b"kept hash version 1" + key.encode()).hexdigest()[:12]
 
 
 @cache

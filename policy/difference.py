@@ -216,7 +216,12 @@ PARTS: dict[str, _Part] = {
     ),
     "age": _Part(
         gettext_lazy("Age"),
-        fields={"contest": _shorter, "lock_within": _longer, "erase_within": _longer},
+        fields={
+            "contest": _shorter,
+            "parent_answer": _shorter,
+            "lock_within": _longer,
+            "erase_within": _longer,
+        },
     ),
     "notice": _Part(
         gettext_lazy("How changes are announced"), fields={"channels": _fewer, "period": _shorter}
@@ -225,6 +230,7 @@ PARTS: dict[str, _Part] = {
         gettext_lazy("Features"),
         fields={
             "invitations": _switched_on,
+            "invitations_per_day": _never,
             "contributed_facts": _switched_on,
             "newsletter": _switched_on,
             "visit_log": _switched_on,
@@ -305,6 +311,7 @@ LABELS: dict[str, Any] = {
     "minor_until": gettext_lazy("the age up to which a person counts as a minor"),
     "minors_advice": gettext_lazy("the advice to minors"),
     "contest": gettext_lazy("the time to object after a lock"),
+    "parent_answer": gettext_lazy("the time a parent has to answer"),
     "lock_within": gettext_lazy("the time until a child's account is locked"),
     "erase_within": gettext_lazy("the time until a child's data is gone"),
     "deadline": gettext_lazy("the deadline"),

@@ -95,7 +95,9 @@ class Age(Chosen):
     youngest: completed years; absent when the policy states none (actual knowledge of a child
     under `child_under` still acts). contest: time a locked person has before erasure.
     lock_within, erase_within: the limits the promise is checked against, from the arrival of the
-    knowledge and from the end of the contest window.
+    knowledge and from the end of the contest window. parent_answer: where a parent's consent
+    counts, the time a parent has to answer, and staff then have to verify the answer; what we hold
+    to ask them is deleted when it is over (16 CFR 312.5(c)(1)).
     """
 
     youngest: Annotated[int, Field(ge=1, le=21)] | None = None
@@ -106,6 +108,7 @@ class Age(Chosen):
     lock_within: Period
     erase_within: Period
     parental_consent: bool = False
+    parent_answer: Period | None = None
 
 
 class Ground(Chosen):
@@ -268,6 +271,7 @@ class Features(Part):
     """Parts of the product a policy can switch off."""
 
     invitations: bool = False
+    invitations_per_day: Annotated[int, Field(ge=1, le=1000)] = 10
     contributed_facts: bool = False
     outside_sources: list[Text] = []
     newsletter: bool = False

@@ -2,6 +2,7 @@
 
 from accounts.models.age import AgeVerdict
 from accounts.models.corrections import Confirmation
+from accounts.models.guardians import Guardianship
 from accounts.models.handles import new_handle
 from accounts.models.invitations import Invitation, Referral, Suppression
 from accounts.models.keys import ApiKey
@@ -14,6 +15,7 @@ __all__ = [
     "ApiKey",
     "Audience",
     "Confirmation",
+    "Guardianship",
     "Invitation",
     "Profile",
     "ProfileSetting",
