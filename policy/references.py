@@ -23,6 +23,7 @@ from policy.period import Period
 Data = Mapping[str, Any]
 Further = Callable[[Document], Iterable[Mistake]]
 LONGEST_CONTEST = timedelta(days=30)  # a locked child's data is not kept longer while asked about
+LONGEST_PARENT = timedelta(days=30)  # nor while a parent is asked (16 CFR 312.5(c)(1))
 LONGEST_LOCK = timedelta(days=1)
 LONGEST_ERASURE = timedelta(days=30)
 LONGEST_ANSWER = timedelta(days=46)  # CCPA's 45 days; GDPR 12(3) says one month
@@ -231,8 +232,14 @@ def _age(data: Data) -> Iterator[Mistake]:
         ("contest", LONGEST_CONTEST, "a locked child's data waits no longer"),
         ("lock_within", LONGEST_LOCK, "a known child is locked at once"),
         ("erase_within", LONGEST_ERASURE, "a child's data is erased without delay"),
+        ("parent_answer", LONGEST_PARENT, "a child's data waits no longer for a parent's answer"),
     ):
         yield from _at_most(("age", field), _period(age, field), limit, why)
+    if age.get("parental_consent") is True and "parent_answer" not in age:
+        message = "Where a parent can consent, they need a time to answer."
+        yield Mistake(
+            ("age", "parental_consent"), message, 'Add parent_answer = "14 days".', absence=True
+        )
 
 
 def _requests(data: Data) -> Iterator[Mistake]:

@@ -15,6 +15,8 @@ class AgeVerdict(models.Model):
     `youngest` is the limit then in force (none: the policy states none), `policy_digest` the
     version it came from. `passed_at` is empty where no screen was passed and the date was learnt
     later. A correction replaces `born_on` and is marked, so that no wrong date stays (GDPR 16).
+    `grown_at`: when we wrote to a minor that they had come of age; their careful settings stay
+    until they end them themselves.
     """
 
     class Source(models.TextChoices):
@@ -32,6 +34,7 @@ class AgeVerdict(models.Model):
     policy_digest = models.CharField(max_length=64)
     source = models.CharField(max_length=10, choices=Source.choices, default=Source.SCREEN)
     corrected_at = models.DateTimeField(null=True)
+    grown_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -47,6 +50,9 @@ class AgeVerdict(models.Model):
         indexes = [
             models.Index(fields=["passed_at"], name="accounts_age_passed"),
             models.Index(fields=["born_on"], name="accounts_age_born"),
+            models.Index(
+                fields=["born_on"], condition=Q(minor=True), name="accounts_age_of_minors"
+            ),
         ]
 
     def __str__(self) -> str:
