@@ -115,6 +115,8 @@ CLOCKS: dict[str, Any] = {
     "posted": gettext_lazy("it was ready to be sent"),
     "received": gettext_lazy("it reached us"),
     "finished": gettext_lazy("it was finished"),
+    "asked": gettext_lazy("it was asked"),
+    "declined": gettext_lazy("it was declined"),
     "invited": gettext_lazy("the invitation"),
     "removed": gettext_lazy("the address was removed"),
     "replaced": gettext_lazy("it was replaced"),

@@ -1,5 +1,27 @@
 """What this room holds about people, tables of the libraries it uses included."""
 
-from accounts.holdings import age, corrections, guardians, invitations, keys, profiles, staff, users
+from accounts.holdings import (
+    age,
+    connections,
+    corrections,
+    facts,
+    guardians,
+    invitations,
+    keys,
+    profiles,
+    staff,
+    users,
+)
 
-__all__ = ["age", "corrections", "guardians", "invitations", "keys", "profiles", "staff", "users"]
+__all__ = [
+    "age",
+    "connections",
+    "corrections",
+    "facts",
+    "guardians",
+    "invitations",
+    "keys",
+    "profiles",
+    "staff",
+    "users",
+]

@@ -1,7 +1,9 @@
 """Tables of people with an account: users, their sessions, how their age was learnt, staff."""
 
 from accounts.models.age import AgeVerdict
+from accounts.models.connections import Block, Connection, ConnectionRequest
 from accounts.models.corrections import Confirmation
+from accounts.models.facts import Fact
 from accounts.models.guardians import Guardianship
 from accounts.models.handles import new_handle
 from accounts.models.invitations import Invitation, Referral, Suppression
@@ -14,7 +16,11 @@ __all__ = [
     "AgeVerdict",
     "ApiKey",
     "Audience",
+    "Block",
     "Confirmation",
+    "Connection",
+    "ConnectionRequest",
+    "Fact",
     "Guardianship",
     "Invitation",
     "Profile",
