@@ -24,7 +24,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, LossNotice, User
 from audit import access
 from audit.log import Actor, record
 from consent.ledger import lock_subject
@@ -79,8 +79,6 @@ def make(
         raise ValueError(f"a key can't live {life}")
     if not scopes or (unknown := set(scopes) - access.scopes().keys()):
         raise UnknownScope(unknown if scopes else ())
-    prefix = "".join(secrets.choice(_LETTERS) for _position in range(10))
-    text = f"kept_{prefix}_{secrets.token_urlsafe(32)}"
     with transaction.atomic():
         lock_subject(user.subject_id)  # two at once would both find room
         live = live_keys(user=user, now=now)
@@ -88,18 +86,46 @@ def make(
             raise NameTaken
         if live.count() >= MOST:
             raise TooMany
-        key = ApiKey.objects.create(
-            user=user,
-            name=name,
-            prefix=prefix,
-            key_hash=digest(text),
-            scopes=sorted(scopes),
-            created_at=now,
-            expires_at=now + life,
-        )
-        _record(key, user, "accounts.api_key_made", actor, now)
-        _tell(key, user, now=now, language=language)
-    return Made(key, text)
+        made = _stored(user=user, name=name, scopes=scopes, life=life, now=now)
+        _record(made.key, user, "accounts.api_key_made", actor, now)
+        _tell(made.key, user, now=now, language=language)
+    return made
+
+
+def make_site_key(
+    *, name: str, scopes: Collection[str], life: timedelta, actor: Actor, now: datetime
+) -> Made:
+    """Make a key for the site's own programs, which opens nobody's data by itself.
+
+    Made at the console by whoever keeps the site running. Raises `UnknownScope`, `NameTaken`,
+    `ValueError` for a life not in `LIVES`.
+    """
+    if life not in LIVES:
+        raise ValueError(f"a key can't live {life}")
+    if not scopes or (unknown := set(scopes) - access.site_scopes().keys()):
+        raise UnknownScope(unknown if scopes else ())
+    with transaction.atomic():
+        if ApiKey.objects.filter(user=None, name=name, expires_at__gt=now).exists():
+            raise NameTaken
+        made = _stored(user=None, name=name, scopes=scopes, life=life, now=now)
+        _record(made.key, None, "accounts.api_key_made", actor, now)
+    return made
+
+
+def live_site_keys(*, now: datetime) -> QuerySet[ApiKey]:
+    """The site's own keys that still open something, newest first."""
+    return ApiKey.objects.filter(user=None, expires_at__gt=now).order_by("-created_at", "-pk")
+
+
+def revoke_site_key(*, name: str, actor: Actor, now: datetime) -> bool:
+    """End one of the site's own keys, from the next call on; False when there is none such."""
+    with transaction.atomic():
+        key = live_site_keys(now=now).select_for_update().filter(name=name).first()
+        if key is None:
+            return False
+        ApiKey.objects.filter(pk=key.pk).update(expires_at=now, revoked_at=now)
+        _record(key, None, "accounts.api_key_revoked", actor, now)
+    return True
 
 
 def live_keys(*, user: User, now: datetime) -> QuerySet[ApiKey]:
@@ -132,17 +158,19 @@ def find(*, text: str, now: datetime) -> ApiKey | None:
     """The live key whose text this is, with its owner; none for all others alike.
 
     One query, one digest and one comparison for every text of the right shape, whether its prefix
-    exists or not. A locked or closed account's key is none.
+    exists or not. The key of a locked or closed account is none, nor is one whose owner's password
+    is said to be in wrong hands.
     """
     shape = _SHAPE.fullmatch(text)
     if shape is None:
         return None
     rows = ApiKey.objects.select_related("user__subject")
+    rows = rows.annotate(paused=LossNotice.pausing("user__subject_id"))
     key = rows.filter(prefix=shape[1]).first()
     known = key.key_hash if key is not None else _NOBODY
     if not hmac.compare_digest(known, digest(text)) or key is None or not key.is_live(now):
         return None
-    return key if _may_act(key.user) else None
+    return key if _may_act(key.user) and not key.paused else None
 
 
 def note_use(*, key: ApiKey, now: datetime) -> None:
@@ -163,19 +191,36 @@ def owner_of(key: ApiKey) -> UUID | None:
     return key.user.subject_id if key.user is not None else None
 
 
+def _stored(
+    *, user: User | None, name: str, scopes: Collection[str], life: timedelta, now: datetime
+) -> Made:
+    prefix = "".join(secrets.choice(_LETTERS) for _position in range(10))
+    text = f"kept_{prefix}_{secrets.token_urlsafe(32)}"
+    key = ApiKey.objects.create(
+        user=user,
+        name=name,
+        prefix=prefix,
+        key_hash=digest(text),
+        scopes=sorted(scopes),
+        created_at=now,
+        expires_at=now + life,
+    )
+    return Made(key, text)
+
+
 def _may_act(user: User | None) -> bool:
     if user is None:
         return True
     return user.is_active and not user.subject.locked and user.subject.erased_at is None
 
 
-def _record(key: ApiKey, user: User, verb: str, actor: Actor, now: datetime) -> None:
+def _record(key: ApiKey, user: User | None, verb: str, actor: Actor, now: datetime) -> None:
     record(
         actor=actor,
         verb=verb,
         now=now,
         object=key,
-        subject_id=user.subject_id,
+        subject_id=user.subject_id if user else None,
         facts={"scopes": list(key.scopes), "expires_at": key.expires_at.isoformat()},
     )
 

@@ -33,7 +33,8 @@ class Section:
 
     url: URL name. permission: needed on the staff console, empty in the privacy centre.
     order: smaller comes first. summary: optional callable from the request to a short line, for
-    instance how much is waiting; one query at most.
+    instance how much is waiting; one query at most. shown: optional callable that says whether the
+    policy in force has it at all; without a query.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Section:
     permission: str = ""
     order: int = 100
     summary: Callable[[HttpRequest], str] | None = None
+    shown: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +52,12 @@ class Scope:
     """One thing a key to the API may be allowed to do, `choices:read`.
 
     text: what the key's holder can then do, in one sentence for the key's owner.
+    site: only for keys of the site's own programs, which no person can make.
     """
 
     key: str
     text: Any
+    site: bool = False
 
 
 _scopes: dict[str, Scope] = {}
@@ -79,7 +83,8 @@ def add_to_staff_console(section: Section) -> None:
 
 def privacy_sections() -> list[Section]:
     """What the privacy centre offers, in order."""
-    return sorted(_privacy_centre.values(), key=lambda s: (s.order, s.key))
+    found = [s for s in _privacy_centre.values() if s.shown is None or s.shown()]
+    return sorted(found, key=lambda s: (s.order, s.key))
 
 
 def staff_sections(request: HttpRequest) -> list[Section]:
@@ -96,8 +101,13 @@ def add_scope(scope: Scope) -> None:
 
 
 def scopes() -> dict[str, Scope]:
-    """Key → scope, for everything installed, in the order of keys."""
-    return {key: _scopes[key] for key in sorted(_scopes)}
+    """Key → scope that people can give to keys of theirs, in the order of keys."""
+    return {key: _scopes[key] for key in sorted(_scopes) if not _scopes[key].site}
+
+
+def site_scopes() -> dict[str, Scope]:
+    """Key → scope that only keys of the site's own programs can have, in the order of keys."""
+    return {key: _scopes[key] for key in sorted(_scopes) if _scopes[key].site}
 
 
 def staff_page(permission: str) -> Callable[[View[P]], View[P]]:

@@ -30,6 +30,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from datamap.never_stored import refused_parts
+
 LARGEST_BODY: Final = 65_536  # bytes
 DEEPEST_BODY: Final = 16
 PER_PAGE: Final = 50
@@ -175,6 +177,16 @@ class OwnsData(HasScope):
         return allowed
 
 
+class IsSiteKey(HasScope):
+    """Moreover, the key is the site's own: no person's key calls here."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        caller: Any = request.auth
+        if isinstance(caller, Caller) and caller.subject_id is not None:
+            raise exceptions.PermissionDenied(_("This address is for the site's own programs."))
+        return super().has_permission(request, view)
+
+
 class JsonBody(BaseParser):
     """JSON and nothing but: UTF-8, no name twice, no NaN, limited in size and depth."""
 
@@ -257,6 +269,19 @@ class OwnView(ApiView):
         return subject_id
 
 
+class SiteView(ApiView):
+    """For the site's own programs, with a key of the site's (`manage.py make_site_key`)."""
+
+    permission_classes = [IsSiteKey]
+
+    @property
+    def caller(self) -> Caller:
+        """The key of this call."""
+        caller: Any = self.request.auth
+        assert isinstance(caller, Caller)  # HasScope made sure
+        return caller
+
+
 def answer(body: BaseModel, status: int = 200) -> Response:
     """The model as JSON; times in UTC (RFC 3339)."""
     return Response(body.model_dump(mode="json"), status=status)
@@ -279,6 +304,9 @@ def revalidation(request: HttpRequest) -> Callable[[Any], HttpResponseBase]:
 def body_of(request: Request, model: type[Body]) -> Body:
     """The body as this model. Raises `Invalid`, and what reading it raises."""
     data = request.data
+    never = [WrongField(pointer=_pointer(p), detail=told) for p, told in refused_parts(data)]
+    if never:
+        raise Invalid(never)
     try:
         return model.model_validate({} if data == {} else data)
     except pydantic.ValidationError as error:
@@ -354,10 +382,13 @@ def _check(value: Any, depth: int) -> None:
             _check(value[each], depth - 1)
 
 
+def _pointer(path: Sequence[str | int]) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(p).replace("~", "~0").replace("/", "~1")[:100] for p in path)
+
+
 def _wrong(error: Any) -> WrongField:
-    pointer = "".join(
-        "/" + str(part).replace("~", "~0").replace("/", "~1")[:100] for part in error["loc"]
-    )
+    pointer = _pointer(error["loc"])
     context = error.get("ctx", {})
     words = {
         "missing": _("This field is required."),

@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from audit.models import AppendOnly
+from datamap import registry
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +25,20 @@ def written_by_database() -> list[str]:
     """Append-only tables that only functions of their owner add to."""
     models = [m for m in apps.get_models() if issubclass(m, AppendOnly)]
     return sorted(m._meta.db_table for m in models if m.written_by_database)
+
+
+def bound_columns() -> dict[str, list[str]]:
+    """Table → the columns it has besides those that only a function of its owner may read."""
+    bound = {h: {p.name for p in h.personal if p.bound} for h in registry.holdings()}
+    return {
+        holding.model_class._meta.db_table: [
+            str(field.column)
+            for field in holding.model_class._meta.concrete_fields
+            if field.name not in names
+        ]
+        for holding, names in bound.items()
+        if names
+    }
 
 
 def after_migrate(
@@ -69,6 +84,31 @@ def _grant(connection: BaseDatabaseWrapper, role: str) -> None:
         if table in existing:
             revoke = sql.SQL("REVOKE INSERT ON {} FROM {}")
             statements.append(revoke.format(sql.Identifier(table), name))
+    for table, columns in bound_columns().items():
+        if table in existing:
+            statements += _without_bound(table, columns, name)
     with connection.cursor() as cursor:
+        for reader in _readers(cursor):
+            statements.append(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(reader, name))
         for statement in statements:
             cursor.execute(statement.as_string())
+
+
+def _without_bound(table: str, columns: list[str], role: sql.Identifier) -> list[sql.Composed]:
+    """A right to read the table is one to read every column, so it goes first."""
+    known = sql.Identifier(table)
+    listed = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return [
+        sql.SQL("REVOKE SELECT ON {} FROM {}").format(known, role),
+        sql.SQL("GRANT SELECT ({}) ON {} TO {}").format(listed, known, role),
+    ]
+
+
+def _readers(cursor: Any) -> list[sql.SQL]:
+    """The functions that hand out what is bound, as the database names them."""
+    cursor.execute(
+        "SELECT p.oid::regprocedure::text FROM pg_proc p"
+        " JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " WHERE n.nspname = 'public' AND p.proname LIKE 'kept\\_read\\_%'"
+    )
+    return [sql.SQL(signature) for (signature,) in cursor.fetchall()]

@@ -14,7 +14,9 @@ class DatamapConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from datamap import checks  # noqa: F401  registers the system checks
+        from datamap import checks, never_stored  # noqa: F401  registers the system checks
+
+        never_stored.guard_forms()
 
         for config in apps.get_app_configs():
             if config.module is not None and module_has_submodule(config.module, "holdings"):

@@ -40,6 +40,8 @@ class Personal:
     `correctable` fields are confirmed and edited by their owner any time (GDPR 16): on the page of
     corrections, or, where that takes more than a value, on the page whose URL name `page` is.
     `secret` fields (password hashes, tokens) are erased but never put into an access package.
+    `bound` fields are out of the runtime role's reach: a function of the database hands them out
+    for the one purpose they serve, and notes it (WD-9). Such a field is never empty.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Personal:
     correctable: bool = False
     page: str = ""
     secret: bool = False
+    bound: bool = False
     contents: str = ""
 
 
@@ -78,6 +81,8 @@ class Holding:
     removable: their owner may remove single rows, or all of them, any time.
     lasting: rows stay as long as the account exists, unless a rule or their owner ends them
         (PROMISES WC-5); the database counts them (`audit.movements`).
+    feature: the part of the product that fills it; where the policy switches that off
+        (`[features]`), there are no rows, and the policy need not speak of them.
     """
 
     key: str
@@ -98,6 +103,7 @@ class Holding:
     outside: Callable[[list[Any]], None] | None = None
     removable: bool = False
     lasting: bool = False
+    feature: str = ""
 
     def __post_init__(self) -> None:
         if self.erasing is Erasing.ANONYMISE and not self.blank:

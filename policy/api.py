@@ -179,7 +179,7 @@ class DataMapView(PublicView):
     def get(self, request: Request) -> Response:
         """Deleting, counting and copying a person's data go by the same list."""
         version = current.in_force()
-        kept = [kept_of(entry) for entry in datapage.entries(version.document)]
+        kept = [kept_of(entry) for entry in datapage.offered(version.document)]
         return answer(DataMap(policy_digest=version.digest, results=kept))
 
 

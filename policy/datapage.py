@@ -44,6 +44,16 @@ def entries(document: Document) -> list[HoldingEntry]:
     return [_entry(holding, document) for holding in registry.holdings()]
 
 
+def offered(document: Document) -> list[HoldingEntry]:
+    """The holdings that this policy has a use for: those of parts it switches off stay empty."""
+    return [e for e in entries(document) if is_on(document, e.holding.feature)]
+
+
+def is_on(document: Document, feature: str) -> bool:
+    """Whether the policy has this part of the product; what is no part of its own always is on."""
+    return not feature or bool(getattr(document.features, feature))
+
+
 def purposes_of(holding: Holding, field: str, document: Document) -> set[str]:
     """Keys of the purposes a field serves: named there, collected for, or kept for."""
     name = f"{holding.key}.{field}"

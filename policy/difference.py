@@ -234,6 +234,7 @@ PARTS: dict[str, _Part] = {
             "contributed_facts": _switched_on,
             "newsletter": _switched_on,
             "visit_log": _switched_on,
+            "payments": _switched_on,
             "outside_sources": _more,
         },
     ),

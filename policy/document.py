@@ -276,6 +276,7 @@ class Features(Part):
     outside_sources: list[Text] = []
     newsletter: bool = False
     visit_log: bool = False
+    payments: bool = False
 
 
 class Remark(Part):

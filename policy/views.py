@@ -96,7 +96,7 @@ def source(request: HttpRequest, which: str) -> HttpResponse:
 def data(request: HttpRequest) -> HttpResponse:
     """The data map: what is kept about people, where it comes from, how long."""
     document = current.document()
-    context = {"rooms": datapage.entries(document), "document": document}
+    context = {"rooms": datapage.offered(document), "document": document}
     return render(request, "policy/data.html", context)
 
 

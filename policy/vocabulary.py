@@ -109,6 +109,8 @@ CLOCKS: dict[str, Any] = {
     "closed": gettext_lazy("it was closed"),
     "written": gettext_lazy("it was written"),
     "sent": gettext_lazy("it was sent"),
+    "used": gettext_lazy("it was last used"),
+    "dropped": gettext_lazy("it was cancelled"),
     "passed": gettext_lazy("the age question"),
     "at": gettext_lazy("it happened"),
     "decided": gettext_lazy("it was decided"),

@@ -5,9 +5,11 @@ from accounts.models.connections import Block, Connection, ConnectionRequest
 from accounts.models.corrections import Confirmation
 from accounts.models.facts import Fact
 from accounts.models.guardians import Guardianship
+from accounts.models.emergency import LossNotice
 from accounts.models.handles import new_handle
 from accounts.models.invitations import Invitation, Referral, Suppression
 from accounts.models.keys import ApiKey
+from accounts.models.payments import Payment, PaymentCard, PaymentRead, PaymentToken
 from accounts.models.profiles import Audience, Profile, ProfileSetting
 from accounts.models.staff import StaffMember
 from accounts.models.users import SecondFactor, Session, User, UserManager
@@ -23,6 +25,11 @@ __all__ = [
     "Fact",
     "Guardianship",
     "Invitation",
+    "LossNotice",
+    "Payment",
+    "PaymentCard",
+    "PaymentRead",
+    "PaymentToken",
     "Profile",
     "ProfileSetting",
     "Referral",

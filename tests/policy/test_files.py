@@ -13,6 +13,7 @@ import pytest
 
 from audit import control
 from datamap import registry
+from policy.datapage import is_on
 from policy.document import Chosen, Document, Part
 from policy.period import Period
 from policy.reading import PolicyError, read
@@ -141,6 +142,7 @@ def test_every_personal_field_has_a_purpose(document: Document) -> None:
         f"{holding.key}.{personal.name}"
         for holding in registry.holdings()
         for personal in holding.personal
+        if is_on(document, holding.feature)
         if not {holding.key, f"{holding.key}.{personal.name}"} & named
     ]
     assert homeless == []
