@@ -292,7 +292,7 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
-                            models.Q(("state", "accepted"), ("accepted_at__isnull", False)),
+                            models.Q(("accepted_at__isnull", False), ("state", "accepted")),
                             models.Q(
                                 models.Q(("state", "accepted"), _negated=True),
                                 ("accepted_at__isnull", True),

@@ -17,7 +17,7 @@ class Fact(models.Model):
     source: where it comes from: for a member's fact in their own words, for an outside one exactly
     as the policy names the source.
     cause: what came before the row: for a member's fact the ledger event of handing it over, for
-    an outside one the entry of the log about its delivery. An id, for proofs end by rules of theirs.
+    an outside one the entry of the log about its delivery. Just an id: proofs end first.
     announced_at, announcement: when the person was written to, and the message's id.
     audience: who sees it once the person accepted it, as the parts of a profile are seen.
     on_file: an outside source the policy declares as an exception: nobody is shown it, and the
