@@ -29,14 +29,14 @@ def written_by_database() -> list[str]:
 
 def bound_columns() -> dict[str, list[str]]:
     """Table → the columns it has besides those that only a function of its owner may read."""
-    bound = {h: {p.name for p in h.personal if p.bound} for h in registry.holdings()}
+    bound = [(h, {p.name for p in h.personal if p.bound}) for h in registry.holdings()]
     return {
         holding.model_class._meta.db_table: [
             str(field.column)
             for field in holding.model_class._meta.concrete_fields
             if field.name not in names
         ]
-        for holding, names in bound.items()
+        for holding, names in bound
         if names
     }
 
