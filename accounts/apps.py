@@ -8,7 +8,7 @@ from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
-    """Listens to what allauth tells."""
+    """Listens to what allauth tells; says what two people of the staff decide."""
 
     name = "accounts"
     verbose_name = "Accounts"
@@ -16,3 +16,4 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("accounts.receivers")
+        import_module("accounts.appointing")

@@ -2,7 +2,9 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from accounts import child_reports
 from audit.access import Section, add_to_privacy_centre, add_to_staff_console
+from audit.errands import Errand, add_errand
 
 add_to_privacy_centre(
     Section(
@@ -39,5 +41,13 @@ add_to_staff_console(
         url="accounts:report_child",
         permission="accounts.report_child",
         order=40,
+    )
+)
+add_errand(
+    Errand(
+        key=child_reports.ERRAND,
+        title=_("A report that the account is a child's"),
+        spans=child_reports.spans,
+        open_of=child_reports.open_of,
     )
 )

@@ -1,8 +1,9 @@
 """Who may open what: the staff decorator with reasons, and the sections pages are built from.
 
-This room owns the question; `accounts` supplies what stands behind `has_perm`: role and second
-factor. Sections let higher rooms put their pages onto the staff console and the privacy centre
-without being imported by them. Scopes say what a key to the API may be allowed to do.
+This room owns the question; `accounts` supplies what stands behind `has_perm`, the second factor
+and the duties (undertaking, training). Sections let higher rooms put their pages onto the staff
+console and the privacy centre without being imported by them. Scopes say what a key to the API may
+be allowed to do. Reading a person's data as staff needs a reason and an open task: `audit.errands`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from audit import errands
 from audit.models import StaffAccess
 
 P = ParamSpec("P")
@@ -110,34 +112,45 @@ def site_scopes() -> dict[str, Scope]:
     return {key: _scopes[key] for key in sorted(_scopes) if _scopes[key].site}
 
 
-def staff_page(permission: str) -> Callable[[View[P]], View[P]]:
-    """Let only staff with this permission and a proved second factor open the view.
+def staff_page(permission: str = "", *, duties: bool = True) -> Callable[[View[P]], View[P]]:
+    """Let only staff with this permission, a proved second factor and their duties in force open
+    the view.
 
-    Anonymous → log-in; staff without a second factor → its set-up; others → 403. What
-    `has_perm` and `second_factor_state` answer is the business of `accounts`.
+    Anonymous → log-in; staff without a second factor → its set-up; without undertaking or training
+    → the page that says what is missing; others → 403. What `has_perm`, `second_factor_state` and
+    `missing_duties` answer is the business of `accounts`.
+    permission: empty for pages that every role may open. duties: False for the page on which the
+    undertaking is signed.
     """
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-            user: Any = request.user
-            if not user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
-            if not user.has_perm(permission):
-                raise PermissionDenied
-            state = user.second_factor_state(request)
-            if state == "missing":
-                return redirect("mfa_activate_totp")
-            if state != "proved":
-                # Logged in by password alone: the log-in page would send them straight back.
-                login_url = reverse("mfa_reauthenticate")
-                return redirect_to_login(request.get_full_path(), login_url=login_url)
-            return view(request, *args, **kwargs)
+            closed = _closed_to(request, permission, duties=duties)
+            return view(request, *args, **kwargs) if closed is None else closed
 
         guarded.permission = permission  # type: ignore[attr-defined]  # read by the matrix test
+        guarded.duties = duties  # type: ignore[attr-defined]  # read by the matrix test
         return guarded
 
     return decorate
+
+
+def _closed_to(request: HttpRequest, permission: str, *, duties: bool) -> HttpResponse | None:
+    """Where whoever may not open the page is sent; None for who may. Raises `PermissionDenied`."""
+    user: Any = request.user
+    if not user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    if not (user.has_perm(permission) if permission else user.is_staff_member):
+        raise PermissionDenied
+    state = user.second_factor_state(request)
+    if state == "missing":
+        return redirect("mfa_activate_totp")
+    if state != "proved":
+        # Logged in by password alone: the log-in page would send them straight back.
+        login_url = reverse("mfa_reauthenticate")
+        return redirect_to_login(request.get_full_path(), login_url=login_url)
+    return None
 
 
 def note_access(
@@ -149,8 +162,17 @@ def note_access(
     reason: str,
     now: datetime,
 ) -> StaffAccess:
-    """Write down that staff read a person's data, before it is shown (WD-12)."""
+    """Write down that staff read a person's data, before it is shown (WD-12).
+
+    task: `kind:reference` of an errand that is open for this person, see `audit.errands`.
+    reason: why, in words that the person may read. subject_id: none when nobody was found.
+    Raises `PermissionDenied` for who has no role, `errands.NoTask` without an open errand.
+    """
     user: Any = request.user
+    if not user.staff_role or not reason.strip():
+        raise PermissionDenied
+    if subject_id is not None:
+        errands.require_open(task=task, subject_id=subject_id, at=now)
     return StaffAccess.objects.create(
         at=now,
         staff_id=user.pk,

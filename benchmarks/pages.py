@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from statistics import median
 from typing import Any, Final
 
@@ -91,6 +92,7 @@ def signed_in() -> dict[str, Any]:
     from accounts.models import User
     from accounts.roles import Role
     from accounts.staff import appoint
+    from accounts.undertakings import record_training, sign
     from audit.log import SYSTEM
     from requests.models import Request
 
@@ -102,6 +104,11 @@ def signed_in() -> dict[str, Any]:
     User.objects.filter(pk=admin.pk).update(unconfirmed_since=None)
     admin.refresh_from_db()
     appoint(user=admin, role=Role.PRIVACY_ADMIN, actor=SYSTEM, now=now)
+    ends = now + timedelta(days=365)
+    sign(user=admin, words="I keep it secret.", until=ends, now=now)
+    record_training(
+        user=admin, course="Data protection", done_at=now, until=ends, actor=SYSTEM, now=now
+    )
     found = []
     for user, pages in ((owner, PERSONAL), (admin, STAFF)):
         client = _client(user)

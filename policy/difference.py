@@ -238,6 +238,10 @@ PARTS: dict[str, _Part] = {
             "outside_sources": _more,
         },
     ),
+    "staff": _Part(
+        gettext_lazy("How staff are bound"),
+        fields={"undertaking": _longer, "training": _longer},
+    ),
     "purposes": _Part(gettext_lazy("Purpose"), fields={"data": _more, "optional": _switched_off}),
     "grounds": _Part(gettext_lazy("Ground for keeping"), fields={"maximum": _longer}),
     "collection_points": _Part(
@@ -323,6 +327,8 @@ LABELS: dict[str, Any] = {
     "reading": gettext_lazy("how the operator reads it"),
     "control": gettext_lazy("what keeps it"),
     "lifetime": gettext_lazy("how long it lasts"),
+    "undertaking": gettext_lazy("after how long staff sign their undertaking again"),
+    "training": gettext_lazy("after how long staff are trained again"),
     "name": gettext_lazy("the name"),
     "email": gettext_lazy("the e-mail address"),
     "address": gettext_lazy("the postal address"),

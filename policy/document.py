@@ -111,6 +111,15 @@ class Age(Chosen):
     parent_answer: Period | None = None
 
 
+class Staff(Chosen):
+    """How those who work with people's data are bound (CC-16, CC-21): after which time an
+    undertaking of confidentiality is signed again, and training repeated.
+    """
+
+    undertaking: Period = Field(default="2 years", validate_default=True)
+    training: Period = Field(default="1 year", validate_default=True)
+
+
 class Ground(Chosen):
     """Why data may outlive its purpose (GDPR 17(3)); `maximum` ends every use of the ground."""
 
@@ -305,6 +314,7 @@ class Document(Part):
     age: Age
     notice: NoticeRule
     features: Features = Features()
+    staff: Staff = Staff()
     purposes: list[Purpose] = Field(min_length=1)
     grounds: list[Ground] = []
     collection_points: list[CollectionPoint] = []

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audit.errands import Span
 from requests import fulfil
 from requests.models import Approval, Request
 from requests.progress import CHIPS
@@ -30,6 +33,9 @@ FILTERS: Final = {
     "all": (gettext_lazy("All"), tuple(S)),
 }
 SOON: Final = timedelta(days=7)
+ERRAND: Final = "request"
+# Questions about an answer come after it: so long staff may still look at whose request it was.
+AFTERWARDS: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,33 @@ def line(*, request: Request, now: datetime) -> Line:
         given=getattr(request, "given", 0),
         chip=CHIPS[request.state],
     )
+
+
+def task_of(request: Request) -> str:
+    """The request as a task for which staff may read the person's data."""
+    return f"{ERRAND}:{request.reference}"
+
+
+def is_readable(*, request: Request, now: datetime) -> bool:
+    """Whether it is open, or was answered so lately that there may be questions."""
+    return request.closed_at is None or now < request.closed_at + AFTERWARDS
+
+
+def spans(references: Collection[str]) -> dict[str, Span]:
+    """Reference → whose request and from when to when it is a task; one query."""
+    rows = Request.objects.filter(reference__in=references).values_list(
+        "reference", "subject_id", "received_at", "closed_at"
+    )
+    return {
+        reference: Span(subject_id, since, closed + AFTERWARDS if closed else None)
+        for reference, subject_id, since, closed in rows
+    }
+
+
+def open_of(subject_id: UUID, now: datetime) -> list[str]:
+    """References of a person's open requests; one query."""
+    rows = Request.objects.filter(subject=subject_id, closed_at=None, received_at__lte=now)
+    return list(rows.order_by("received_at").values_list("reference", flat=True))
 
 
 def person(request: Request) -> str:

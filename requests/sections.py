@@ -14,6 +14,7 @@ from audit.access import (
     add_to_privacy_centre,
     add_to_staff_console,
 )
+from audit.errands import Errand, add_errand
 from requests import desk
 
 
@@ -79,3 +80,11 @@ add_to_staff_console(
 )
 add_scope(Scope(key="requests:read", text=gettext_lazy("See your requests and how far they are.")))
 add_scope(Scope(key="requests:write", text=gettext_lazy("Take your requests back.")))
+add_errand(
+    Errand(
+        key=desk.ERRAND,
+        title=gettext_lazy("A request"),
+        spans=desk.spans,
+        open_of=desk.open_of,
+    )
+)

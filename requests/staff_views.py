@@ -49,7 +49,9 @@ def desk(request: HttpRequest) -> HttpResponse:
 @staff_page(REVIEW)
 @require_GET
 def case(request: HttpRequest, reference: str) -> HttpResponse:
-    """One request with what it would do; opening it is written down first (WD-12)."""
+    """One request with what it would do; opening it is written down first (WD-12). Long after its
+    end it is no task any more, and shows nothing about the person.
+    """
     return _case(request, _find(reference))
 
 
@@ -164,16 +166,19 @@ def _case(
     extend_form: ReasonForm | None = None,
 ) -> HttpResponse:
     now, user = timezone.now(), _user(request)
-    note_access(
-        request=request,
-        permission=REVIEW,
-        subject_id=asked.subject_id,
-        task=asked.name,
-        reason="to decide on the request" if asked.is_open else "to look up a closed request",
-        now=now,
-    )
+    readable = queue.is_readable(request=asked, now=now)
+    if readable:
+        note_access(
+            request=request,
+            permission=REVIEW,
+            subject_id=asked.subject_id,
+            task=queue.task_of(asked),
+            reason="to decide on the request" if asked.is_open else "to look up a closed request",
+            now=now,
+        )
     context = {
         **_facts(asked, now),
+        "readable": readable,
         "is_own": asked.subject_id == user.subject_id,
         "is_mine": asked.claimed_by_id == user.subject_id,
         "deny_form": deny_form or ReasonForm(prefix="deny"),

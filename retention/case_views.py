@@ -54,7 +54,7 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
             request=request,
             permission=CHILDREN,
             subject_id=found.subject_id,
-            task=f"child-case:{found.reference}",
+            task=f"{overview.ERRAND}:{found.reference}",
             reason=reading.cleaned_data["reason"],
             now=now,
         )

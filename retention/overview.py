@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from audit.errands import Span
 from policy import current
 from policy.document import RetentionRule
 from retention import rules, schedule, sweep_history
@@ -34,6 +36,25 @@ RUN_CHIPS = {
     SweepRun.State.FAILED: "broken",
     SweepRun.State.LEFT: "none",
 }
+
+
+ERRAND = "child-case"
+
+
+def spans(references: Collection[str]) -> dict[str, Span]:
+    """Reference → whose case and from when to when it is a task of the staff; one query."""
+    rows = ChildCase.objects.filter(reference__in=references).values_list(
+        "reference", "subject_id", "learned_at", "closed_at"
+    )
+    return {
+        reference: Span(subject_id, since, until) for reference, subject_id, since, until in rows
+    }
+
+
+def open_of(subject_id: UUID, now: datetime) -> list[str]:
+    """References of a person's open cases; one query."""
+    rows = ChildCase.objects.filter(subject=subject_id, closed_at=None, learned_at__lte=now)
+    return list(rows.order_by("learned_at").values_list("reference", flat=True))
 
 
 @dataclass(frozen=True)

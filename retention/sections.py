@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from audit.access import Section, add_to_staff_console
+from audit.errands import Errand, add_errand
 from retention import overview
 from retention.models import Brake, SweepRun
 
@@ -59,5 +60,13 @@ add_to_staff_console(
         permission="retention.view",
         order=40,
         summary=_sweeps,
+    )
+)
+add_errand(
+    Errand(
+        key=overview.ERRAND,
+        title=gettext_lazy("A case about a child"),
+        spans=overview.spans,
+        open_of=overview.open_of,
     )
 )

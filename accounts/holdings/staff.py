@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from datamap.holding import Holding, Personal, Source
+from datamap.holding import Erasing, Holding, Personal, Source
 from datamap.registry import declare, declare_impersonal
 
 declare(
@@ -14,6 +14,79 @@ declare(
         subject="user__subject",
         personal=(Personal("role", "user.job_title", source=Source.SITE),),
         other=("id", "user", "since"),
+    ),
+    Holding(
+        key="accounts.undertaking",
+        model="accounts.Undertaking",
+        title=_("Your undertakings of confidentiality"),
+        staff_title=_("Undertakings of confidentiality"),
+        subject="user__subject",
+        personal=(Personal("signed_at", "user.job_title"),),
+        other=("id", "user", "words: what was signed, without names", "ends_at"),
+        clocks={"expired": "ends_at"},
+    ),
+    Holding(
+        key="accounts.training",
+        model="accounts.Training",
+        title=_("Your training in treating personal data"),
+        staff_title=_("Training of the staff"),
+        subject="user__subject",
+        personal=(
+            Personal("course", "user.job_title", source=Source.OTHER_PERSON),
+            Personal("done_at", "user.job_title", source=Source.OTHER_PERSON),
+            Personal("recorded_by", "user.unique_id.pseudonymous", source=Source.SITE),
+        ),
+        other=("id", "user", "ends_at", "recorded_at"),
+        clocks={"expired": "ends_at"},
+    ),
+    Holding(
+        key="accounts.deputy",
+        model="accounts.Deputy",
+        title=_("Who decides in your place while you are away"),
+        staff_title=_("Deputies of absent staff"),
+        subject="member",
+        personal=(
+            Personal("deputy", "user.unique_id.pseudonymous"),
+            Personal("named_by", "user.unique_id.pseudonymous", source=Source.SITE),
+            Personal("starts_at", "user.job_title"),
+            Personal("ends_at", "user.job_title"),
+        ),
+        other=("id", "handle", "member", "named_at"),
+        also=("deputy",),
+        clocks={"expired": "ends_at"},
+    ),
+    Holding(
+        key="accounts.approval",
+        model="accounts.Approval",
+        title=_("What two people of the staff decided about you"),
+        staff_title=_("Decisions of two people"),
+        subject="about",
+        personal=(
+            Personal("about", "user.unique_id.pseudonymous", source=Source.SITE),
+            Personal(
+                "note",
+                "user.content.private",
+                source=Source.OTHER_PERSON,
+                contents="why it was asked for, in words of the staff, encrypted",
+            ),
+            Personal("asked_by", "user.unique_id.pseudonymous", source=Source.SITE),
+            Personal("decided_by", "user.unique_id.pseudonymous", source=Source.SITE),
+            Personal("in_place_of", "user.unique_id.pseudonymous", source=Source.SITE),
+        ),
+        other=(
+            "id",
+            "handle",
+            "what",
+            "details: ids, and words of the kind's own",
+            "digest",
+            "asked_at",
+            "expires_at",
+            "decision",
+            "decided_at",
+        ),
+        clocks={"expired": "expires_at"},
+        erasing=Erasing.ANONYMISE,
+        blank={"note": None},
     ),
     Holding(
         key="accounts.admin_log",

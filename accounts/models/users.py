@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models.handles import new_handle
-from accounts.models.staff import StaffMember
+from accounts.models.staff import StaffMember, missing_duties
 from accounts.roles import ROLES, is_personal_data_permission
 from datamap.email import LONGEST, normalise_email
 from datamap.models import Subject, new_id
@@ -148,6 +148,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
         own = Authenticator.objects.filter(user_id=self.pk, type__in=("totp", "webauthn"))
         return "unproved" if own.exists() else "missing"
+
+    def missing_duties(self, now: datetime) -> tuple[str, ...]:
+        """What has to be in force before a page of the staff opens, and is not; one query."""
+        return missing_duties(user=self, now=now)
 
 
 class Session(AbstractBaseSession):

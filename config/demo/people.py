@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from allauth.account.models import EmailAddress
 from django.db import transaction
 
-from accounts import staff
+from accounts import staff, undertakings
 from accounts.age import age_on
 from accounts.forms.signup import SignupForm
 from accounts.models import User
@@ -120,7 +120,27 @@ def join(
         if demo_person.staff_role is not None:
             staff.appoint(user=user, role=demo_person.staff_role, actor=SYSTEM, now=now)
             staff.set_authenticator_secret(user=user, secret=demo_person.totp_secret)
+            bind(user, version=version, now=now)
     return user
+
+
+def bind(user: User, *, version: PolicyVersion, now: datetime) -> None:
+    """Let a member of staff sign the undertaking, and write down their training."""
+    document = version.document
+    undertakings.sign(
+        user=user,
+        words=undertakings.words(document),
+        until=undertakings.undertaking_end(document=document, start=now),
+        now=now,
+    )
+    undertakings.record_training(
+        user=user,
+        course="Data protection at work",
+        done_at=now,
+        until=undertakings.training_end(document=document, start=now),
+        actor=SYSTEM,
+        now=now,
+    )
 
 
 def _application(

@@ -15,7 +15,7 @@ from accounts.age import learn_birth_date
 from accounts.models import AgeVerdict, Session, User
 from accounts.sessions import SessionStore, digest
 from audit.log import SYSTEM, person
-from config.demo.people import DemoPerson, cast, join
+from config.demo.people import DemoPerson, bind, cast, join
 from consent import delivery, ledger
 from consent.ledger import Shown
 from consent.mail import post
@@ -71,6 +71,7 @@ def _year(
         # Staff come first, the teen lately: minors grow up.
         joined = now - timedelta(days=21) if demo_person.role == "teen" else start
         yield joined + timedelta(minutes=position), _joining(demo_person, version)
+    yield start + timedelta(days=DAYS // 2), _binding(version)
     for number in range(crowd):
         yield from _somebody(number, start=start, now=now, version=version, dice=dice)
     for month in range(1, DAYS // 30):
@@ -87,6 +88,16 @@ def _joining(
 ) -> Callable[[datetime], None]:
     def happen(moment: datetime) -> None:
         join(demo_person, version=version, now=moment, confirmed=confirmed, refuses=refuses)
+
+    return happen
+
+
+def _binding(version: PolicyVersion) -> Callable[[datetime], None]:
+    """Everybody on the staff signs again and is trained again, before the first time ends."""
+
+    def happen(moment: datetime) -> None:
+        for user in User.objects.filter(staff_member__isnull=False).select_related("staff_member"):
+            bind(user, version=version, now=moment)
 
     return happen
 

@@ -455,7 +455,8 @@ def test_a_report_locks_and_counts_from_its_arrival(
     assert (entry.actor_kind, entry.actor_id) == ("staff", support.pk)
     assert entry.facts["arrived_at"] == "2026-03-04T18:30:00-05:00"
     access = StaffAccess.objects.get()
-    assert (access.subject_id, access.task, access.role) == (kid.subject_id, "letter 12", "support")
+    assert (access.subject_id, access.role) == (kid.subject_id, "support")
+    assert (access.task, access.reason.endswith("letter 12")) == (f"report:{entry.pk}", True)
 
 
 @pytest.mark.parametrize(

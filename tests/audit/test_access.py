@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from django.test import RequestFactory
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
 
-from audit import access
+from audit import access, errands
 from audit.access import Section, note_access, personal, staff_page
 from audit.models import StaffAccess
 
@@ -25,13 +25,21 @@ NOW = datetime(2026, 3, 4, tzinfo=UTC)
 
 @dataclass
 class Staff:
-    """Stands for `accounts.User`, of which this room knows four things."""
+    """Stands for `accounts.User`, of which this room knows six things."""
 
     permissions: frozenset[str] = frozenset()
     state: str = "proved"
     pk: uuid.UUID = field(default_factory=uuid.uuid4)
     staff_role: str = "support"
     is_authenticated: bool = True
+    missing: tuple[str, ...] = ()
+
+    @property
+    def is_staff_member(self) -> bool:
+        return bool(self.staff_role)
+
+    def missing_duties(self, now: datetime) -> tuple[str, ...]:
+        return self.missing
 
     def has_perm(self, permission: str) -> bool:
         return permission in self.permissions
@@ -79,17 +87,77 @@ def test_without_a_proved_second_factor_the_page_stays_closed(state: str) -> Non
     assert b"secret" not in getattr(response, "content", b"")
 
 
-def test_reading_is_written_down(db: None) -> None:
-    request = RequestFactory().get("/")
-    user = Staff()
-    request.user = user  # type: ignore[assignment]
-    subject = uuid.uuid4()
-    note_access(
-        request=request, permission="x.view", subject_id=subject, task="case 1", reason="r", now=NOW
+SUBJECT = uuid.uuid4()
+
+
+@pytest.fixture
+def errand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case 1 is about `SUBJECT`, from the day before to the day after."""
+    monkeypatch.setattr(errands, "_errands", {})
+    span = errands.Span(SUBJECT, NOW - timedelta(days=1), NOW + timedelta(days=1))
+    errands.add_errand(
+        errands.Errand(
+            key="case",
+            title="A case",
+            spans=lambda references: {"1": span} if "1" in references else {},
+            open_of=lambda subject_id, now: ["1"] if subject_id == SUBJECT else [],
+        )
     )
+
+
+def read(user: Any, **changes: Any) -> StaffAccess:
+    request = RequestFactory().get("/")
+    request.user = user
+    values = {"subject_id": SUBJECT, "task": "case:1", "reason": "r", "now": NOW, **changes}
+    return note_access(request=request, permission="x.view", **values)
+
+
+def test_reading_is_written_down(db: None, errand: None) -> None:
+    user = Staff()
+    read(user)
     row = StaffAccess.objects.get()
     assert (row.staff_id, row.role, row.permission) == (user.pk, "support", "x.view")
-    assert (row.subject_id, row.task, row.reason, row.at) == (subject, "case 1", "r", NOW)
+    assert (row.subject_id, row.task, row.reason, row.at) == (SUBJECT, "case:1", "r", NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": "case:2"},
+        {"task": "letter:1"},
+        {"task": "1"},
+        {"task": ""},
+        {"subject_id": uuid.uuid4()},
+        {"now": NOW + timedelta(days=1)},
+        {"now": NOW - timedelta(days=1, microseconds=1)},
+        {"reason": " "},
+    ],
+)
+def test_nobody_reads_without_an_open_task_about_that_person(
+    db: None, errand: None, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(PermissionDenied):
+        read(Staff(), **changes)
+    assert StaffAccess.objects.count() == 0
+
+
+def test_who_has_no_role_reads_nothing(db: None, errand: None) -> None:
+    with pytest.raises(PermissionDenied):
+        read(Staff(staff_role=""))
+    assert StaffAccess.objects.count() == 0
+
+
+def test_looking_for_nobody_is_written_down_too(db: None, errand: None) -> None:
+    read(Staff(), subject_id=None, task="letter:1")
+    assert StaffAccess.objects.get().subject_id is None
+
+
+def test_open_tasks_and_their_names(errand: None) -> None:
+    assert errands.open_tasks(subject_id=SUBJECT, now=NOW) == ["case:1"]
+    assert errands.open_tasks(subject_id=uuid.uuid4(), now=NOW) == []
+    assert [errands.title_of(task) for task in ("case:1", "letter:1")] == ["A case", "letter"]
+    with pytest.raises(ValueError, match="two errands"):
+        errands.add_errand(errands.errands()["case"])
 
 
 def test_sections_come_in_order_and_only_to_who_may(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from accounts.registration import Application, confirm_address, open_account
 from accounts.roles import Role
 from accounts.screen import AgePass, Judgement, judge
 from accounts.staff import appoint, set_authenticator_secret
+from accounts.undertakings import record_training, sign
 from audit.log import SYSTEM
 from policy import current
 
@@ -22,6 +23,7 @@ PASSWORD = "seven small grey geese"
 TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 BORN = date(1990, 5, 17)
 JOINED = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+FOR_EVER = datetime(2999, 1, 1, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 
@@ -67,14 +69,32 @@ def minor(*, now: datetime = JOINED, years: int = 15, **fields: Any) -> User:
 
 
 def staff_member(
-    role: Role | str = Role.REVIEWER, *, now: datetime = JOINED, totp: bool = True, **fields: Any
+    role: Role | str = Role.REVIEWER,
+    *,
+    now: datetime = JOINED,
+    totp: bool = True,
+    duties: bool = True,
+    **fields: Any,
 ) -> User:
-    """A member with a role and, by default, an authenticator app with `TOTP_SECRET`."""
+    """A member with a role and, by default, an authenticator app with `TOTP_SECRET`.
+
+    duties: whether undertaking and training are in force, for as long as tests run.
+    """
     user = member(now=now, **fields)
     appoint(user=user, role=Role(role), actor=SYSTEM, now=now)
+    if duties:
+        bind(user, now=now)
     if totp:
         set_authenticator_secret(user=user, secret=TOTP_SECRET)
     return User.objects.select_related("subject", "staff_member").get(pk=user.pk)
+
+
+def bind(user: User, *, now: datetime = JOINED, until: datetime = FOR_EVER) -> None:
+    """Give a member of staff both duties: the signed undertaking and the training."""
+    sign(user=user, words="I keep it secret.", until=until, now=now)
+    record_training(
+        user=user, course="Data protection", done_at=now, until=until, actor=SYSTEM, now=now
+    )
 
 
 def log_in(client: Client, user: User, password: str = PASSWORD) -> Client:

@@ -276,6 +276,7 @@ TABLES = {
     "age": "[age]",
     "notice": "[notice]",
     "features": "[features]",
+    "staff": "[staff]",
 }
 
 

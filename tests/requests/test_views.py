@@ -238,7 +238,8 @@ def test_opening_a_case_is_written_down_first(desk_client: Client, reviewer: Use
     assert response.status_code == 200
     access = StaffAccess.objects.get()
     assert (access.staff_id, access.subject_id) == (reviewer.pk, user.subject_id)
-    assert (access.task, access.permission) == (request.name, "requests.review")
+    assert access.task == f"request:{request.reference}"
+    assert access.permission == "requests.review"
     assert user.email not in response.content.decode()
 
 
