@@ -13,7 +13,7 @@ from psycopg import errors
 FIRST = 200
 SMALLEST_FIRST = 10
 LARGEST = 10_000
-TARGET_SECONDS = 0.12
+TARGET_SECONDS = 0.1
 LIMIT_SECONDS = 0.25  # no transaction longer than this, on a machine that is not overloaded
 GROWTH = 1.5
 SHRINKING = 0.5  # at most, for one slow transaction may be another program's doing
