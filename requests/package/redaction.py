@@ -33,7 +33,7 @@ from policy.document import Document
 ADDRESS: Final = re.compile(r"[\w.!#$%&*+/=?^`{|}~'-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63})+")
 ID: Final = re.compile(r"\b[0-9a-f]{8}(-?)(?:[0-9a-f]{4}\1){3}[0-9a-f]{12}\b", re.IGNORECASE)
 SHORTEST_ID: Final = 32
-MOST_REMEMBERED: Final = 50_000  # ids, a few megabytes
+MOST_REMEMBERED: Final = 5_000  # ids: of a few chunks, and those that come again and again
 
 
 @dataclass
@@ -64,7 +64,9 @@ class Redactor:
 
     def learn(self, ids: Iterable[str]) -> None:
         """Find out which of these ids are other people's; one query for the unknown ones."""
-        unknown = {_with_hyphens(i) for i in ids} - self._is_other.keys() - self.own_ids
+        wanted = {_with_hyphens(i) for i in ids}
+        # Asked one by one: taking all that is remembered from a set reads all that is remembered.
+        unknown = {i for i in wanted if i not in self._is_other and i not in self.own_ids}
         if not unknown:
             return
         if len(self._is_other) > MOST_REMEMBERED:
