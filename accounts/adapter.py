@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account import signals as allauth_signals
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -16,6 +18,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.registration import absolute, confirm_address
@@ -126,6 +129,24 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth h
 
     def decrypt(self, encrypted_text: str) -> str:
         return encryption.decrypt(encrypted_text.encode("ascii"))
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """The site a key is made for: ours by its address, not one that a request named."""
+        host = urlsplit(settings.SITE_URL).hostname or "localhost"
+        return {"id": host, "name": self.get_totp_issuer()}
+
+    def get_public_key_credential_user_entity(self, user: Any) -> dict[str, Any]:
+        """What a key remembers of whose it is: the address, for its owner alone reads it there."""
+        return {
+            "id": str(user.pk).encode(),
+            "display_name": user.get_full_name() or user.email,
+            "name": user.email,
+        }
+
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:
+        """A name for a new key whose owner gave it none."""
+        number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1
+        return _("Key %(number)d") % {"number": number}
 
     def get_totp_issuer(self) -> str:
         """The name an authenticator app shows: the site's host."""

@@ -231,9 +231,15 @@ ACCOUNT_FORMS = {
 # Beside allauth's own limits, which are on by default; counted in the cache, per address.
 ACCOUNT_RATE_LIMITS = {"age": "20/m/ip"}
 MFA_ADAPTER = "accounts.adapter.SecondFactorAdapter"
-# Security keys and passkeys are off: allauth's script for them is not tried under our content
-# security policy. One-time and recovery codes work without any script.
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+# A key is a second step beside the app's codes, never instead of the password. It needs JavaScript;
+# one-time and recovery codes work without any.
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "add_webauthn": "accounts.forms.passkeys.AddKeyForm",
+    "authenticate_webauthn": "accounts.forms.passkeys.KeyAtLoginForm",
+    "edit_webauthn": "accounts.forms.passkeys.RenameKeyForm",
+    "reauthenticate_webauthn": "accounts.forms.passkeys.KeyAgainForm",
+}
 MFA_PASSKEY_LOGIN_ENABLED = MFA_PASSKEY_SIGNUP_ENABLED = False
 MFA_TRUST_ENABLED = False
 

@@ -92,7 +92,10 @@ declare(
                 "user.authorization.credentials",
                 source=Source.SITE,
                 secret=True,
-                contents="encrypted secret of an authenticator app, used and unused codes",
+                contents=(
+                    "encrypted secret of an authenticator app, used and unused codes, the public "
+                    "part of a security key and the name its owner gave it"
+                ),
             ),
             Personal("last_used_at", "user.behavior", source=Source.SITE),
         ),

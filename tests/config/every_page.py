@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -32,6 +33,7 @@ from tests.factories.accounts import (
     minor,
     prove_second_factor,
     reauthenticated,
+    security_key,
     staff_member,
 )
 from tests.factories.requests import asked_with_link, copy_made
@@ -56,6 +58,7 @@ class World:
     child_case: ChildCase
     unconfirmed: EmailAddress
     transfer: str
+    key: Authenticator
 
 
 Arguments = Callable[[World], list[Any]]
@@ -133,6 +136,11 @@ PAGES: dict[str, Line] = {
     "mfa_view_recovery_codes": by(ADMIN),
     "mfa_generate_recovery_codes": by(ADMIN),
     "mfa_reauthenticate": by(ADMIN),
+    "mfa_list_webauthn": by("member", "newcomer"),
+    "mfa_add_webauthn": by("member"),
+    "mfa_edit_webauthn": by("member", about=lambda world: [world.key.pk]),
+    "mfa_remove_webauthn": by("member", about=lambda world: [world.key.pk]),
+    "mfa_reauthenticate_webauthn": by("member"),
     "mfa_authenticate": by("half signed in"),
     # The privacy centre.
     "privacy": by("member", "newcomer"),
@@ -252,6 +260,7 @@ def plant() -> World:
         child_case=ChildCase.objects.get(),
         unconfirmed=EmailAddress.objects.get(user=member(confirmed=False)),
         transfer=transfer.key,
+        key=security_key(user),
     )
 
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.internal.auth import WebAuthn
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.test import Client
 from django.urls import reverse
+from fido2.cose import ES256
+from fido2.utils import sha256, websafe_encode
+from fido2.webauthn import (
+    Aaguid,
+    AttestationObject,
+    AttestedCredentialData,
+    AuthenticatorData,
+    CollectedClientData,
+)
 
 from accounts.models import User
 from accounts.registration import Application, confirm_address, open_account
@@ -95,6 +108,30 @@ def bind(user: User, *, now: datetime = JOINED, until: datetime = FOR_EVER) -> N
     record_training(
         user=user, course="Data protection", done_at=now, until=until, actor=SYSTEM, now=now
     )
+
+
+def security_key(user: User, name: str = "Blue key") -> Authenticator:
+    """A passkey as the browser once told of it; its private half is thrown away."""
+    made = ec.generate_private_key(ec.SECP256R1()).public_key()
+    id_of_key = secrets.token_bytes(16)
+    credential = AttestedCredentialData.create(
+        Aaguid.NONE, id_of_key, ES256.from_cryptography_key(made)
+    )
+    # Flags of WebAuthn 6.1: somebody was there, and the data of a new key follow.
+    told = AuthenticatorData.create(sha256(b"localhost"), 0x41, 0, credential)
+    attestation = AttestationObject.create("none", told, {})
+    client_data = CollectedClientData.create("webauthn.create", b"x" * 16, "http://localhost")
+    data = {
+        "id": websafe_encode(id_of_key),
+        "rawId": websafe_encode(id_of_key),
+        "type": "public-key",
+        "response": {
+            "clientDataJSON": websafe_encode(client_data),
+            "attestationObject": websafe_encode(attestation),
+        },
+        "clientExtensionResults": {},
+    }
+    return WebAuthn.add(user, name, data).instance
 
 
 def log_in(client: Client, user: User, password: str = PASSWORD) -> Client:
