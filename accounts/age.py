@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts import signals
-from accounts.models import AgeVerdict, User
+from accounts.models import AgeVerdict, Guardianship, User
 from accounts.sessions import end_all
-from audit.log import SYSTEM, Actor, record, record_many
+from audit.log import SYSTEM, Actor, person, record, record_many
 from audit.models import AuditEntry
 from consent import ledger
 from consent.ledger import Shown
@@ -31,6 +33,7 @@ from policy import current
 from policy.document import Age, Document
 
 OLDEST = 120  # years; nobody alive was born earlier
+CAREFUL_ENDED = "accounts.careful-settings-ended"
 
 
 @dataclass(frozen=True)
@@ -100,9 +103,10 @@ def learn_birth_date(
     """Take note of a birth date that is not from the age screen, replacing what was known.
 
     source: one of `AgeVerdict.Source`. arrived_at: when the knowledge reached us, by default now.
-    A child is locked in this transaction; then the rooms above hear `child_learned`. A minor is
-    given the advice to ask a parent: on the page that asked, or by mail (WC-16).
-    Raises `policy.current.NoPolicy`.
+    A child is locked in this transaction, unless a parent's consent was verified; then the rooms
+    above hear `child_learned`. A minor is given the advice to ask a parent: on the page that asked,
+    or by mail (WC-16). The careful settings of a minor are taken away only by the person: by their
+    own correction, or by `end_careful_settings`. Raises `policy.current.NoPolicy`.
     """
     by_page = source == AgeVerdict.Source.PERSON
     with transaction.atomic():
@@ -116,17 +120,19 @@ def learn_birth_date(
             "source": source,
             "corrected_at": now,
             "minor": learned.minor,
+            "grown_at": None,
         }
         AgeVerdict.objects.update_or_create(
             subject=held,
             defaults=corrected,
             create_defaults={**corrected, "policy_digest": version.digest},
         )
-        Subject.objects.filter(pk=held.pk).update(minor=learned.minor)
+        careful = learned.minor or (held.minor and not by_page)
+        Subject.objects.filter(pk=held.pk).update(minor=careful)
         if by_page:
             _note_submission(held, document=version.document, actor=actor, now=now)
         if learned.minor and not learned.child:
-            _advise(held, advice=age.minors_advice, by_page=by_page, actor=actor, now=now)
+            advise(held, advice=age.minors_advice, by_page=by_page, actor=actor, now=now)
         record(
             actor=actor,
             verb="accounts.birth-date-learned",
@@ -135,7 +141,7 @@ def learn_birth_date(
             subject_id=held.pk,
             facts={"source": source, "child": learned.child, "minor": learned.minor},
         )
-        if learned.child:
+        if learned.child and not _has_consent(held):
             _lock(held, source=source, actor=actor, now=now, arrived_at=arrived_at or now)
     return learned
 
@@ -153,31 +159,43 @@ def report_child(
         _lock(held, source=source, actor=actor, now=now, arrived_at=arrived_at)
 
 
-def come_of_age(*, now: datetime) -> int:
-    """End the private defaults of everybody whose birthday came; how many. One statement each for
-    flag and log, whatever the number of people.
+def come_of_age(*, now: datetime, batch: int = 100) -> int:
+    """Write to everybody whose birthday made them of age; how many. Their careful settings stay:
+    only they themselves end them (`end_careful_settings`).
+
+    One short transaction for each batch; index accounts_age_of_minors.
     """
+    document = current.document(now)
+    born_until = years_before(today(document, now), document.age.minor_until)
+    told = 0
+    while grown := _come_of_age(born_until, now=now, batch=batch):
+        told += grown
+    return told
+
+
+def is_grown(*, subject: Subject, now: datetime) -> bool:
+    """Whether somebody with careful settings is of age by the date we hold."""
+    if not subject.minor:
+        return False
+    verdict = AgeVerdict.objects.filter(subject=subject).first()
+    document = current.document(now)
+    years = age_on(verdict.born_on, today(document, now)) if verdict else 0
+    return years >= document.age.minor_until
+
+
+def end_careful_settings(*, subject: Subject, now: datetime) -> bool:
+    """A person of age ends the settings they had as a minor; False for anybody else."""
     with transaction.atomic():
-        version = current.fresh(now)
-        born_until = _years_before(today(version.document, now), version.document.age.minor_until)
-        grown = list(
-            Subject.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
-            .filter(minor=True, locked=False, age_verdict__born_on__lte=born_until)
-            .values_list("pk", flat=True)
-        )
-        Subject.objects.filter(pk__in=grown).update(minor=False)
-        record_many([_came_of_age(subject_id, now) for subject_id in grown])
-    return len(grown)
+        held = Subject.objects.select_for_update(no_key=True).get(pk=subject.pk)
+        if not is_grown(subject=held, now=now):
+            return False
+        Subject.objects.filter(pk=held.pk).update(minor=False)
+        actor = person(held.pk)
+        record(actor=actor, verb=CAREFUL_ENDED, now=now, object=held, subject_id=held.pk)
+    return True
 
 
-def _number(text: str, least: int, most: int) -> int | None:
-    text = text.strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 4):
-        return None
-    return int(text) if least <= int(text) <= most else None
-
-
-def _years_before(day: date, years: int) -> date:
+def years_before(day: date, years: int) -> date:
     """The latest birth date of somebody who has completed these years on `day`."""
     try:
         return day.replace(year=day.year - years)
@@ -185,25 +203,13 @@ def _years_before(day: date, years: int) -> date:
         return date(day.year - years, 2, 28)
 
 
-def _note_submission(subject: Subject, *, document: Document, actor: Actor, now: datetime) -> None:
-    """That the person handed the date over, with the words beside the question (WA-1)."""
-    point = document.collection_point("age-screen")
-    if point is None:
-        return
-    ledger.submit(
-        subject_id=subject.pk,
-        point=point.key,
-        fields={"accounts.age.born_on"},
-        shown=Shown(point.notice, surface="birth-date"),
-        actor=actor,
-        now=now,
-    )
-
-
-def _advise(
+def advise(
     subject: Subject, *, advice: str | None, by_page: bool, actor: Actor, now: datetime
 ) -> None:
-    """The advice, late: on the page the person is on, else by mail to whoever has an account."""
+    """The advice, late: on the page the person is on, else by mail to whoever has an account.
+
+    Raises `consent.ledger.SubjectClosed` for somebody who is locked.
+    """
     user = User.objects.filter(subject=subject).first()
     if not advice or user is None:
         return
@@ -220,6 +226,28 @@ def _advise(
         subject_id=subject.pk,
         key="minors-advice",
         shown=Shown(advice, surface="birth-date" if by_page else "mail"),
+        actor=actor,
+        now=now,
+    )
+
+
+def _number(text: str, least: int, most: int) -> int | None:
+    text = text.strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 4):
+        return None
+    return int(text) if least <= int(text) <= most else None
+
+
+def _note_submission(subject: Subject, *, document: Document, actor: Actor, now: datetime) -> None:
+    """That the person handed the date over, with the words beside the question (WA-1)."""
+    point = document.collection_point("age-screen")
+    if point is None:
+        return
+    ledger.submit(
+        subject_id=subject.pk,
+        point=point.key,
+        fields={"accounts.age.born_on"},
+        shown=Shown(point.notice, surface="birth-date"),
         actor=actor,
         now=now,
     )
@@ -250,6 +278,40 @@ def _lock(
         subject_id=subject.pk,
         arrived_at=arrived_at,
         restricted_before=subject.restricted,
+        now=now,
+    )
+
+
+def _has_consent(subject: Subject) -> bool:
+    verified = Guardianship.State.VERIFIED
+    return Guardianship.objects.filter(subject=subject, state=verified).exists()
+
+
+def _come_of_age(born_until: date, *, now: datetime, batch: int) -> int:
+    """One batch, in its own transaction."""
+    with transaction.atomic():
+        grown = list(
+            AgeVerdict.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+            .filter(minor=True, born_on__lte=born_until, subject__locked=False)
+            .order_by("born_on")
+            .values_list("pk", "subject_id", "subject__user__email")[:batch]
+        )
+        rows = AgeVerdict.objects.filter(pk__in=[pk for pk, *_rest in grown])
+        rows.update(minor=False, grown_at=now)
+        record_many([_came_of_age(subject_id, now) for _pk, subject_id, _address in grown])
+        for _pk, subject_id, address in grown:
+            if address:
+                _tell_grown(subject_id, address, now=now)
+    return len(grown)
+
+
+def _tell_grown(subject_id: UUID, address: str, *, now: datetime) -> None:
+    post(
+        category="account",
+        template="account_of_age",
+        context={"link": f"{settings.SITE_URL}{reverse('accounts:birth_date')}"},
+        address=address,
+        subject_id=subject_id,
         now=now,
     )
 

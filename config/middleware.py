@@ -42,9 +42,12 @@ def admin_without_trusted_types(get_response: GetResponse) -> GetResponse:
 PERSONAL_PATHS = (
     "/accounts/",
     "/api/v1/me/",
+    "/api/v1/people/",
+    "/people/",
     "/privacy/",
     "/requests/",
     "/contest/",
+    "/guardians/",
     "/staff/",
 )
 

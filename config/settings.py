@@ -229,7 +229,21 @@ ACCOUNT_FORMS = {
     "reset_password": "accounts.forms.login.ResetPasswordForm",
 }
 # Beside allauth's own limits, which are on by default; counted in the cache, per address.
-ACCOUNT_RATE_LIMITS = {"age": "20/m/ip"}
+ACCOUNT_RATE_LIMITS = {
+    "age": "20/m/ip",
+    "connect": "60/h/user",
+    "fact": "60/h/user",
+    "guardian": "20/m/ip",
+    "correct": "30/m/user",
+    "invite": "60/h/user",
+    "invitation": "30/m/ip",
+    "invitation_address": "20/h/ip",
+    "invitation_letter": "3/h/key",
+    "stolen": "10/m/ip",
+    "stolen_address": "3/h/key",
+    "people": "30/m/user",
+    "profile": "30/m/user",
+}
 MFA_ADAPTER = "accounts.adapter.SecondFactorAdapter"
 # A key is a second step beside the app's codes, never instead of the password. It needs JavaScript;
 # one-time and recovery codes work without any.

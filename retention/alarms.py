@@ -44,6 +44,12 @@ def tell_late_cases(*, now: datetime) -> int:
     return sum(_once(case, "late_told_at", _write_late, now) for case in late)
 
 
+def tell_parent_agreed(case: ChildCase, *, now: datetime) -> None:
+    """Write to the desk that a parent agreed and is to be verified; in the caller's transaction."""
+    link = settings.SITE_URL + reverse("retention:case", args=[case.reference])
+    _write(CHILDREN, "guardian_waiting", {"link": link}, now)
+
+
 def _once(row: Any, mark: str, write: Callable[[Any, datetime], None], now: datetime) -> int:
     try:
         with transaction.atomic():

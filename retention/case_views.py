@@ -15,14 +15,22 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.models import User
+from accounts import guardian_access, guardians
+from accounts.models import Guardianship, User
 from audit.access import note_access, personal, staff_page
 from policy import current
 from retention import children, overview
-from retention.forms import ReasonForm, ReleaseForm
+from retention.forms import ParentForm, ReasonForm, ReleaseForm
 from retention.models import ChildCase
 
 CHILDREN = "retention.children"
+NOT_VERIFIED = (
+    children.NotOpen,
+    children.OwnCase,
+    guardians.NoParentalPath,
+    guardians.OwnWard,
+    guardians.Over,
+)
 
 
 @personal
@@ -48,8 +56,8 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
     """One case. Reading what the person wrote needs a reason, which is written down first."""
     now, found = timezone.now(), get_object_or_404(ChildCase, reference=reference)
     reading = ReasonForm(request.POST or None, prefix="read")
-    statement = ""
-    if request.method == "POST" and reading.is_valid():
+    statement, opened = "", request.method == "POST" and reading.is_valid()
+    if opened:
         note_access(
             request=request,
             permission=CHILDREN,
@@ -62,7 +70,7 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
     return render(
         request,
         "retention/case.html",
-        _case_context(request, found, now, reading, statement=statement),
+        _case_context(request, found, now, reading, statement=statement, opened=opened),
     )
 
 
@@ -124,17 +132,18 @@ def confirm(request: HttpRequest, reference: str) -> HttpResponse:
 def parent(request: HttpRequest, reference: str) -> HttpResponse:
     """Decide: a parent's consent was verified."""
     now, found = timezone.now(), get_object_or_404(ChildCase, reference=reference)
-    form = ReasonForm(request.POST, prefix="parent")
+    form = ParentForm(request.POST, prefix="parent")
     if not form.is_valid():
         return _refuse(request, found, now, parent=form)
     try:
         children.verify_parental_consent(
             case_id=found.pk,
+            method=form.cleaned_data["method"],
             reason=form.cleaned_data["reason"],
             decider=_user(request),
             now=now,
         )
-    except (children.NotOpen, children.OwnCase, children.NoParentalPath):
+    except NOT_VERIFIED:
         return _too_late(request, found)
     messages.success(request, _("Recorded. The account is open again, with a minor's settings."))
     return redirect("retention:cases")
@@ -147,6 +156,7 @@ def _case_context(
     reading: ReasonForm,
     *,
     statement: str = "",
+    opened: bool = False,
     forms: Mapping[str, ReasonForm | ReleaseForm] = MappingProxyType({}),
 ) -> dict[str, object]:
     document = current.document(now)
@@ -159,8 +169,20 @@ def _case_context(
         **{f"{name}_form": form for name, form in _fresh_forms(found, now).items()},
         **{f"{name}_form": form for name, form in forms.items()},
         "parental": document.age.parental_consent,
+        **_parent(found, opened=opened),
         "zone": document.zone,
         "nav_current": "staff",
+    }
+
+
+def _parent(found: ChildCase, *, opened: bool) -> dict[str, object]:
+    """Where asking a parent stands; who it is only once a reason was written down."""
+    row = Guardianship.objects.filter(subject_id=found.subject_id).first()
+    known = row is not None and opened
+    return {
+        "parent": row,
+        "parent_address": guardian_access.address_of(row) if row and known else "",
+        "parent_contact": guardians.contact_of(row) if row and known else "",
     }
 
 
@@ -168,7 +190,7 @@ def _fresh_forms(found: ChildCase, now: datetime) -> dict[str, ReasonForm | Rele
     return {
         "release": ReleaseForm(now=now, needed=children.needs_birth_date(found, now)),
         "confirm": ReasonForm(prefix="confirm"),
-        "parent": ReasonForm(prefix="parent"),
+        "parent": ParentForm(prefix="parent"),
     }
 
 
@@ -181,7 +203,7 @@ def _refuse(
 
 
 def _too_late(request: HttpRequest, found: ChildCase) -> HttpResponse:
-    messages.error(request, _("Not done: the case has moved on, or it is your own."))
+    messages.error(request, _("Not done: the case has moved on, or it is about you."))
     return redirect("retention:case", reference=found.reference)
 
 

@@ -3,8 +3,9 @@
 Times are taken from where they can't be moved afterwards. When the knowledge arrived, when the
 person was locked and when everything was gone stands in the append-only log; a case whose own
 times say something kinder is a violation, and so is one of which the log says nothing. Limits are
-reckoned anew from the policy of that day. Whether somebody is still logged in is asked of the
-table of sessions.
+reckoned anew from the policy of that day; asking a parent makes them longer only where the log says
+that one was asked, and answered. Whether somebody is still logged in is asked of the table of
+sessions, and what stands of parents is `accounts.controls.guardians`.
 
 What is left is looked for in the tables as Postgres lists them, not as our models do: for thirty
 days after an erasure the person's id is searched in every column of every table, as a UUID, as
@@ -31,6 +32,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 from psycopg import sql
 
+from accounts.controls import guardians
 from accounts.models import AgeVerdict, Session
 from audit.control import Finding
 from audit.models import AuditEntry
@@ -44,7 +46,13 @@ SEARCHED = timedelta(days=30)  # erased children are looked for this long
 PAGES = 4000  # of 8 KiB each, in one statement
 PEOPLE = 50  # in one pass over the tables
 CASES = 1000
-VERBS = ("accounts.child-learned", "retention.child-case-opened", "retention.erased")
+VERBS = {
+    "accounts.child-learned": "locked",
+    "accounts.guardian-asked": "asked",
+    "accounts.guardian-agreed": "agreed",
+    "accounts.guardian-verified": "verified",
+    "retention.erased": "gone",
+}
 # Types that can hold an id; numbers, times and the like can't.
 SEARCHABLE = """
     SELECT c.relname, a.attname, t.typname, c.relpages
@@ -79,6 +87,7 @@ def children_locked_and_gone(now: datetime) -> Finding:
     violations += [f"no case:{s}" for s in _known_without_a_case()]
     violations += [f"not locked:{s}" for s in _unlocked_children(known[-1].document, now)]
     violations += [f"still logged in:{s}" for s in _logged_in(now)]
+    violations += guardians.broken(known, now)
     searched = sorted(set(gone))
     violations += [f"found in {place}" for place in traces(searched)]
     return Finding.of(
@@ -106,11 +115,16 @@ def traces(subjects: list[UUID]) -> list[str]:
 
 @dataclass
 class _Told:
-    """What the log says of one person: knowledge that arrived, the locks, when all was gone."""
+    """What the log says of one person: knowledge that arrived, the locks, when all was gone; when
+    a parent was asked or agreed, and was verified.
+    """
 
     arrived: tuple[datetime, ...] = ()
     locked: tuple[datetime, ...] = ()
     gone: tuple[datetime, ...] = ()
+    asked: tuple[datetime, ...] = ()
+    agreed: tuple[datetime, ...] = ()
+    verified: tuple[datetime, ...] = ()
     tombstone: bool = False
 
 
@@ -128,14 +142,13 @@ def _log_of(chunk: list[ChildCase]) -> dict[UUID, _Told]:
     """Two queries for each chunk; index audit_entry_subject."""
     people = [case.subject_id for case in chunk]
     found: dict[UUID, _Told] = {person: _Told() for person in people}
-    entries = AuditEntry.objects.filter(subject_id__in=people, verb__in=VERBS)
+    entries = AuditEntry.objects.filter(subject_id__in=people, verb__in=[*VERBS])
     for who, verb, at, facts in entries.values_list("subject_id", "verb", "at", "facts"):
         told = found[who] if who is not None else _Told()
-        if verb == "accounts.child-learned":
-            told.locked += (at,)
+        name = VERBS[verb]
+        setattr(told, name, (*getattr(told, name), at))
+        if name == "locked":
             told.arrived += (parse_datetime(str(facts.get("arrived_at"))) or at,)
-        elif verb == "retention.erased":
-            told.gone += (at,)
     for who in Tombstone.objects.filter(subject_id__in=people).values_list("subject_id", flat=True):
         found[who].tombstone = True
     return found
@@ -156,13 +169,27 @@ def _broken(case: ChildCase, told: _Told, document: Document, now: datetime) -> 
         yield "locked late"
     if case.state in ChildCase.OPEN and not case.subject.locked:
         yield "open again"
-    window = age.contest.after(case.learned_at, zone=zone, holidays=holidays)
+    window = _window(case, told, document, now)
     limit = age.erase_within.after(window, zone=zone, holidays=holidays)
     yield from _not_gone(case, told, limit, now)
-    if case.state == ChildCase.State.RELEASED and (
-        case.ground == ChildCase.Ground.PARENT and not age.parental_consent
-    ):
-        yield "released without a way to"
+    if case.state == ChildCase.State.RELEASED and case.ground == ChildCase.Ground.PARENT:
+        if not age.parental_consent:
+            yield "released without a way to"
+        elif not any(at <= _end(case, now) for at in told.verified):
+            yield "released without a parent"
+
+
+def _window(case: ChildCase, told: _Told, document: Document, now: datetime) -> datetime:
+    """When the time to object is over at the latest: the policy's own, or a parent's to answer."""
+    zone, holidays, age = document.zone, document.site.holidays, document.age
+    ends = [age.contest.after(case.learned_at, zone=zone, holidays=holidays)]
+    if age.parental_consent:
+        period = age.parent_answer or age.contest
+        for times in (told.asked, told.agreed):
+            mine = [at for at in times if case.learned_at <= at <= _end(case, now)]
+            # The first one counts, however many addresses were tried.
+            ends += [period.after(at, zone=zone, holidays=holidays) for at in sorted(mine)[:1]]
+    return max(ends)
 
 
 def _not_gone(case: ChildCase, told: _Told, limit: datetime, now: datetime) -> Iterator[str]:
@@ -213,14 +240,10 @@ def _unlocked_children(document: Document, now: datetime) -> QuerySet[Any, Any]:
         newest = today.replace(year=today.year - youngest)
     except ValueError:
         newest = today.replace(year=today.year - youngest, day=28)
-    agreed = ChildCase.objects.filter(
-        subject_id=OuterRef("subject_id"),
-        state=ChildCase.State.RELEASED,
-        ground=ChildCase.Ground.PARENT,
-    )
-    return AgeVerdict.objects.filter(
-        ~Exists(agreed), born_on__gt=newest, subject__locked=False
-    ).values_list("subject_id", flat=True)
+    children = AgeVerdict.objects.filter(born_on__gt=newest, subject__locked=False)
+    if document.age.parental_consent:
+        children = children.filter(~guardians.has_consent("subject"))
+    return children.values_list("subject_id", flat=True)
 
 
 def _logged_in(now: datetime) -> QuerySet[Any, Any]:

@@ -15,8 +15,10 @@ The design.
   decides and says why. Without one the erasure starts when the window ends.
 - All moves are conditional updates that check the row count, so two members of staff, or a
   statement and the end of the window, can't both win.
-- A release unlocks, and corrects the birth date that said child, or the lock would come back. A
-  verified consent of a parent releases, too, where the policy has that way.
+- A release unlocks, and corrects the birth date that said child, or the lock would come back.
+- Where the policy has that way, the person may name a parent (`accounts.guardians`). The window
+  then lasts until the parent has answered and staff have verified the answer, within the policy's
+  time for that; a verified consent releases. A parent who takes it back locks the child anew.
 - `erase_by` is the promise: end of the window plus the policy's limit, whatever staff do. The
   statement and the link go with the erasure, the times stay as proof.
 
@@ -34,14 +36,17 @@ from django.db import transaction
 from django.db.models import Q
 from django.dispatch import receiver
 
-from accounts.age import age_on, learn_birth_date, limit, today
+from accounts import guardians
+from accounts.age import advise, age_on, learn_birth_date, limit, today
+from accounts.guardians import NoParentalPath as NoParentalPath  # part of what callers handle
 from accounts.models import AgeVerdict, User
-from accounts.signals import child_learned
+from accounts.signals import child_learned, guardian_answered
 from audit.log import SYSTEM, Actor, person, record, staff
+from consent.ledger import lock_subject
 from datamap.encryption import decrypt, encrypt
 from datamap.models import Subject
 from policy import current
-from retention import erase, letters
+from retention import alarms, child_window, erase, letters
 from retention.models import ChildCase
 from retention.signals import cancelled, erased
 
@@ -67,10 +72,6 @@ class BirthDateNeeded(ValueError):
 
 class StillAChild(ValueError):
     """The birth date given is a child's, too."""
-
-
-class NoParentalPath(ValueError):
-    """The policy in force does not let a parent consent."""
 
 
 @receiver(child_learned, dispatch_uid="retention.open-case")
@@ -113,9 +114,7 @@ def open_case(
 
 def _planned(subject_id: UUID, *, arrived_at: datetime, now: datetime) -> ChildCase:
     """A case with the times of the policy in force, not stored yet."""
-    document = current.fresh(now).document
-    zone, holidays = document.zone, document.site.holidays
-    contest_until = document.age.contest.after(now, zone=zone, holidays=holidays)
+    contest_until = child_window.end_of_contest(learned_at=now, now=now)
     return ChildCase(
         reference=secrets.token_urlsafe(16),
         subject_id=subject_id,
@@ -123,7 +122,7 @@ def _planned(subject_id: UUID, *, arrived_at: datetime, now: datetime) -> ChildC
         learned_at=now,
         locked_at=now,
         contest_until=contest_until,
-        erase_by=document.age.erase_within.after(contest_until, zone=zone, holidays=holidays),
+        erase_by=child_window.end_of_erasure(contest_until, now=now),
     )
 
 
@@ -190,19 +189,66 @@ def confirm_not_child(
     return case
 
 
-def verify_parental_consent(
-    *, case_id: UUID, reason: str, decider: User, now: datetime
-) -> ChildCase:
-    """Staff record that a parent's consent was verified, and how (16 CFR 312.5(b)).
+def ask_parent(*, case_id: UUID, address: str, now: datetime) -> ChildCase:
+    """Ask the parent at this address, as the locked person wants; the window waits for the answer.
 
-    Raises `NoParentalPath`, `OwnCase`, `NotOpen`.
+    Raises `NotOpen`, and what `guardians.ask` raises.
     """
-    if not current.fresh(now).document.age.parental_consent:
-        raise NoParentalPath
     with transaction.atomic():
+        case = _locked(case_id)
+        if case.state != ChildCase.State.CONTEST or case.contest_until <= now:
+            raise NotOpen(case.state)
+        asked = guardians.ask(
+            subject_id=case.subject_id,
+            address=address,
+            since=case.learned_at,
+            actor=person(case.subject_id),
+            now=now,
+        )
+        child_window.extend(case, until=asked.answer_until, now=now)
+    case.refresh_from_db()
+    return case
+
+
+@receiver(guardian_answered, dispatch_uid="retention.parent-answered")
+def hear_parent(
+    *, subject_id: UUID, answer: str, now: datetime, until: datetime | None = None, **kwargs: Any
+) -> None:
+    """What a parent's answer does to the child's open case, in the transaction of the answer.
+
+    Raises `guardians.Over` when there is nothing left to agree to.
+    """
+    open_cases = ChildCase.objects.select_for_update(of=("self",)).filter(
+        subject_id=subject_id, state__in=(ChildCase.State.CONTEST, ChildCase.State.CONTESTED)
+    )
+    case = open_cases.first()
+    if answer == "agreed":
+        if case is None:
+            raise guardians.Over
+        child_window.extend(case, until=until, now=now)
+        alarms.tell_parent_agreed(case, now=now)
+    elif answer == "refused" and case is not None:
+        child_window.shorten(case, now=now)
+    elif answer == "deletion" and case is not None:
+        _erase_at_once(case, actor=SYSTEM, now=now)
+
+
+def verify_parental_consent(
+    *, case_id: UUID, method: str, reason: str, decider: User, now: datetime
+) -> ChildCase:
+    """Staff record that the parent's consent was verified, and how (16 CFR 312.5(b)).
+
+    Raises `NoParentalPath`, `OwnCase`, `NotOpen`, `guardians.OwnWard`, `guardians.Over`.
+    """
+    with transaction.atomic():
+        _locked(case_id)
         case = _decidable(case_id, decider=decider)
+        guardians.verify(subject_id=case.subject_id, method=method, decider=decider, now=now)
         _release(case, ground=ChildCase.Ground.PARENT, reason=reason, decider=decider, now=now)
         Subject.objects.filter(pk=case.subject_id).update(minor=True)
+        advice = current.fresh(now).document.age.minors_advice
+        child = Subject.objects.get(pk=case.subject_id)
+        advise(child, advice=advice, by_page=False, actor=staff(decider.pk), now=now)
     case.refresh_from_db()
     return case
 
@@ -290,6 +336,8 @@ def _release(
         closed_at=now,
         statement=None,  # it has served its purpose
     )
+    if ground == ChildCase.Ground.NO_CHILD:
+        guardians.end(subject_id=case.subject_id, why="no-child", actor=staff(decider.pk), now=now)
     # A restriction that the person had before this case is no part of it.
     Subject.objects.filter(pk=case.subject_id).update(
         locked=False, restricted=moved.restricted_before
@@ -307,7 +355,23 @@ def _move(which: Q, *, case_id: UUID, **fields: Any) -> ChildCase:
     return case
 
 
+def _locked(case_id: UUID) -> ChildCase:
+    """The case, its person and itself locked, in this order."""
+    lock_subject(ChildCase.objects.values_list("subject_id", flat=True).get(pk=case_id))
+    return ChildCase.objects.select_for_update(of=("self",)).get(pk=case_id)
+
+
+def _erase_at_once(case: ChildCase, *, actor: Actor, now: datetime) -> None:
+    """A verified parent has everything deleted: nobody has to wait or decide."""
+    open_states = (ChildCase.State.CONTEST, ChildCase.State.CONTESTED)
+    which = Q(pk=case.pk, state__in=open_states)
+    moved = _move(which, case_id=case.pk, state=ChildCase.State.ERASING)
+    _note(moved, verb="retention.child-parent-deletes", actor=actor, now=now)
+    _erase(moved, actor=actor, now=now)
+
+
 def _erase(case: ChildCase, *, actor: Actor, now: datetime) -> None:
+    guardians.end(subject_id=case.subject_id, why="erased", actor=actor, now=now)
     erase.start(
         subject_id=case.subject_id,
         reason=REASON,

@@ -9,6 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.forms.age import BirthDateForm
+from accounts.models import Guardianship
 from retention.children import LONGEST_STATEMENT
 
 
@@ -35,6 +36,17 @@ class ReasonForm(forms.Form):
         max_length=200,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+
+
+class ParentForm(ReasonForm):
+    """How it was made sure that a parent is one (16 CFR 312.5(b)), and the reason."""
+
+    method = forms.ChoiceField(
+        label=_("How you made sure"),
+        choices=Guardianship.Method.choices,
+        widget=forms.RadioSelect,
+    )
+    field_order = ("method", "reason")
 
 
 class BrakeForm(ReasonForm):

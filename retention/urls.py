@@ -7,6 +7,7 @@ from retention import case_views, sweep_views, views
 app_name = "retention"
 urlpatterns = [
     path("contest/<slug:token>/", views.contest, name="contest"),
+    path("contest/<slug:token>/parent/", views.ask_parent, name="ask_parent"),
     path("staff/retention/", sweep_views.sweeps, name="sweeps"),
     path("staff/retention/dry-run/", sweep_views.dry_run, name="dry_run"),
     path("staff/retention/runs/", sweep_views.run_list, name="runs"),

@@ -1,5 +1,33 @@
 """What keeps this room's promises, and how each is checked on live data."""
 
-from accounts.controls import age, passwords, sessions, signup
+from accounts.controls import (
+    age,
+    categories,
+    corrections,
+    emergency,
+    facts,
+    guardians,
+    invitations,
+    never_stored,
+    passwords,
+    payments,
+    profiles,
+    sessions,
+    signup,
+)
 
-__all__ = ["age", "passwords", "sessions", "signup"]
+__all__ = [
+    "age",
+    "categories",
+    "corrections",
+    "emergency",
+    "facts",
+    "guardians",
+    "invitations",
+    "never_stored",
+    "passwords",
+    "payments",
+    "profiles",
+    "sessions",
+    "signup",
+]

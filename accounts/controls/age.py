@@ -22,13 +22,14 @@ from django.db.models import (
     QuerySet,
     Value,
 )
-from django.db.models.functions import Cast, Coalesce, TruncDate
+from django.db.models.functions import Cast, Coalesce, Greatest, TruncDate
 from django.utils.translation import gettext_lazy as _
 
-from accounts.controls import probes
+from accounts.controls import guardians, probes
 from accounts.controls.spans import before_any_policy, opened_in
 from accounts.models import AgeVerdict, User
 from audit.control import Control, Finding, Sort, declare
+from audit.models import AuditEntry
 from consent.models import Event
 from policy.document import Document
 from policy.eras import Era, eras
@@ -51,7 +52,8 @@ def age_screen(now: datetime) -> Finding:
 
 def minors_advice(now: datetime) -> Finding:
     """Whoever was a minor on opening the account saw the advice before, or when a correction told
-    us (WC-16), and has private defaults as long as they are one. Locked children are WC-15's.
+    us (WC-16), and has private defaults until they end them themselves, being of age. Locked
+    children are WC-15's; one whose parent agreed got the advice when that was verified.
     """
     told = Event.objects.filter(
         subject=OuterRef("subject"), kind="notice", key="minors-advice", decision="shown"
@@ -63,11 +65,13 @@ def minors_advice(now: datetime) -> Finding:
         minors = _with_ages(era, now).filter(Q(age_on_joining__lt=age.minor_until))
         checked += minors.count()
         if age.minors_advice:
-            by = Coalesce("subject__age_verdict__corrected_at", "date_joined")
+            learnt = Coalesce("subject__age_verdict__corrected_at", "date_joined")
+            by = Greatest(learnt, guardians.verified_at("subject"))
             in_time = Exists(told.filter(at__lte=OuterRef("advice_due")))
             silent = minors.annotate(advice_due=by).filter(~in_time, subject__locked=False)
             found += silent.values_list("pk", flat=True)
     found += _minors_without_defaults(now)
+    found += _grown_without_asking()
     return Finding.of(checked=checked, violations=dict.fromkeys(found))
 
 
@@ -108,6 +112,8 @@ def _without_a_verdict(document: Document) -> Q:
     corrected = Q(**{f"{verdict}__corrected_at__isnull": False})
     unpassed = Q(**{f"{verdict}__passed_at__isnull": True})
     free_child = corrected & Q(age_now__lt=age.youngest or age.child_under, subject__locked=False)
+    if age.parental_consent:
+        free_child &= ~guardians.has_consent("subject")
     if age.youngest is None:
         return free_child
     late = Q(**{f"{verdict}__passed_at__gte": F("date_joined")})
@@ -126,6 +132,20 @@ def _minors_without_defaults(now: datetime) -> Iterable[UUID]:
     return minors.values_list("subject_id", flat=True)
 
 
+def _grown_without_asking() -> Iterable[UUID]:
+    """People who came of age and lost their private defaults by no act of their own."""
+    own_act = AuditEntry.objects.filter(
+        verb="accounts.careful-settings-ended",
+        actor_kind="person",
+        actor_id=OuterRef("subject_id"),
+        subject_id=OuterRef("subject_id"),
+        at__gte=OuterRef("grown_at"),
+    )
+    grown = AgeVerdict.objects.filter(grown_at__isnull=False, subject__minor=False)
+    living = grown.filter(subject__erased_at=None)
+    return living.filter(~Exists(own_act)).values_list("subject_id", flat=True)
+
+
 declare(
     Control(
         key="accounts.age-screen",
@@ -140,7 +160,10 @@ declare(
     Control(
         key="accounts.minors-advice",
         sentence=_("Minors are advised to ask a parent before anything else."),
-        how=_("For every account of a minor the notice must be older than the account."),
+        how=_(
+            "For every account of a minor the notice must be older than the account. Who came of "
+            "age has a minor's settings until the log shows that they ended them themselves."
+        ),
         sort=Sort.QUERY,
         check=minors_advice,
     ),

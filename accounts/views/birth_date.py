@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.age import Learned, learn_birth_date
+from accounts.age import Learned, end_careful_settings, is_grown, learn_birth_date
 from accounts.forms.age import BirthDateForm
 from accounts.guards import own_account, password_again
 from accounts.models import AgeVerdict
@@ -34,6 +34,7 @@ def birth_date(request: HttpRequest) -> HttpResponse:
             "form": form,
             "verdict": AgeVerdict.objects.filter(subject_id=user.subject_id).first(),
             "point": document.collection_point("age-screen"),
+            "grown": is_grown(subject=user.subject, now=now),
         }
         return render(request, "accounts/birth_date.html", context)
     learned = learn_birth_date(
@@ -44,6 +45,17 @@ def birth_date(request: HttpRequest) -> HttpResponse:
         now=now,
     )
     return _birth_date_corrected(request, learned, advice=document.age.minors_advice)
+
+
+@login_required
+@require_POST
+def end_careful(request: HttpRequest) -> HttpResponse:
+    """Somebody who has come of age ends the settings of a minor."""
+    user = own_account(request)
+    if end_careful_settings(subject=user.subject, now=timezone.now()):
+        messages.success(request, _("Done. Look at your choices: some may be on now."))
+        return redirect("consent:choices")
+    return redirect("accounts:birth_date")
 
 
 def _birth_date_corrected(

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from accounts.age import (
     OLDEST,
     age_on,
     come_of_age,
+    end_careful_settings,
     learn_birth_date,
     parse_birth_date,
     report_child,
@@ -23,6 +26,7 @@ from accounts.controls import age
 from accounts.models import AgeVerdict, Session, User
 from audit.log import SYSTEM
 from audit.models import AuditEntry
+from consent import mail
 from consent.models import Event, Message
 from datamap.models import Subject
 from policy.models import PolicyVersion
@@ -233,14 +237,59 @@ def test_a_policy_without_youngest_age_still_acts_on_knowledge(policy_of: Any) -
     assert AgeVerdict.objects.get(subject=user.subject).passed_at is None
 
 
-def test_come_of_age_ends_private_defaults_on_the_birthday(wecustomers: PolicyVersion) -> None:
+def test_come_of_age_tells_on_the_birthday_and_leaves_the_careful_settings(
+    wecustomers: PolicyVersion,
+) -> None:
     user = minor(years=15)  # born on 15 January 2011
     eve = datetime(2029, 1, 15, 3, tzinfo=UTC)  # still the 14th in New York
-    assert come_of_age(now=eve) == 0
-    assert come_of_age(now=eve + timedelta(hours=3)) == 1
-    assert come_of_age(now=eve + timedelta(hours=4)) == 0
-    assert Subject.objects.get(pk=user.subject_id).minor is False
+    grown = eve + timedelta(hours=3)
+    assert [come_of_age(now=eve + timedelta(hours=h)) for h in (0, 3, 4)] == [0, 1, 0]
+    assert Subject.objects.get(pk=user.subject_id).minor is True
+    verdict = AgeVerdict.objects.get(subject=user.subject)
+    assert (verdict.minor, verdict.grown_at) == (False, grown)
     assert AuditEntry.objects.filter(verb="accounts.came-of-age").count() == 1
+    (letter,) = Message.objects.filter(template="account_of_age")
+    assert (letter.subject_id, letter.category) == (user.subject_id, "account")
+    assert "Nothing changes by itself" in mail.text_of(letter)
+    assert "/privacy/birth-date/" in mail.text_of(letter)
+
+
+def test_only_a_person_of_age_ends_the_careful_settings(wecustomers: PolicyVersion) -> None:
+    user = minor(years=17)  # born on 15 January 2009
+    subject = Subject.objects.get(pk=user.subject_id)
+    birthday = datetime(2027, 1, 15, 12, tzinfo=UTC)
+    assert not end_careful_settings(subject=subject, now=birthday - timedelta(days=1))
+    assert come_of_age(now=birthday) == 1
+    assert age.minors_advice(birthday).violations == ()
+    assert end_careful_settings(subject=subject, now=birthday)
+    subject.refresh_from_db()
+    assert subject.minor is False
+    assert not end_careful_settings(subject=subject, now=birthday)
+    entry = AuditEntry.objects.get(verb="accounts.careful-settings-ended")
+    assert (entry.actor_kind, entry.actor_id) == ("person", subject.pk)
+    assert age.minors_advice(birthday).violations == ()
+
+
+def test_settings_of_a_minor_that_end_by_themselves_are_reported(
+    wecustomers: PolicyVersion,
+) -> None:
+    user = minor(years=17)
+    birthday = datetime(2027, 1, 15, 12, tzinfo=UTC)
+    come_of_age(now=birthday)
+    Subject.objects.filter(pk=user.subject_id).update(minor=False)
+    assert age.minors_advice(birthday).violations == (str(user.subject_id),)
+
+
+@pytest.mark.parametrize(("source", "careful"), [("person", False), ("staff", True)])
+def test_a_date_corrected_by_others_takes_nobody_the_careful_settings(
+    wecustomers: PolicyVersion, source: str, careful: bool
+) -> None:
+    user = minor()
+    learn_birth_date(
+        subject=user.subject, born_on=date(1990, 1, 1), source=source, actor=SYSTEM, now=NOON
+    )
+    assert Subject.objects.get(pk=user.subject_id).minor is careful
+    assert AgeVerdict.objects.get(subject=user.subject).minor is False
 
 
 def test_come_of_age_on_29_february_waits_for_1_march(wecustomers: PolicyVersion) -> None:
@@ -249,17 +298,25 @@ def test_come_of_age_on_29_february_waits_for_1_march(wecustomers: PolicyVersion
     assert come_of_age(now=datetime(2030, 3, 1, 12, tzinfo=UTC)) == 1
 
 
-def test_come_of_age_takes_one_count_of_statements(
-    wecustomers: PolicyVersion, django_assert_num_queries: Any
+def test_come_of_age_works_in_batches(wecustomers: PolicyVersion) -> None:
+    people = [minor(years=17) for _ in range(5)]
+    Subject.objects.filter(pk=people[0].subject_id).update(locked=True)
+    assert come_of_age(now=datetime(2030, 1, 1, tzinfo=UTC), batch=2) == 4
+    assert AgeVerdict.objects.filter(grown_at__isnull=False).count() == 4
+
+
+def test_come_of_age_costs_a_letter_for_each_person_and_no_more(
+    wecustomers: PolicyVersion,
 ) -> None:
     grown = datetime(2030, 1, 1, tzinfo=UTC)
-    minor(years=17)
-    with django_assert_num_queries(9):
-        assert come_of_age(now=grown) == 1
-    for _ in range(3):
-        minor(years=17)
-    with django_assert_num_queries(9):
-        assert come_of_age(now=grown) == 3
+    counts = []
+    for number in (1, 2, 3):
+        for _ in range(number):
+            minor(years=17)
+        with CaptureQueriesContext(connection) as queries:
+            assert come_of_age(now=grown) == number
+        counts.append(len(queries))
+    assert counts[2] - counts[1] == counts[1] - counts[0] <= 5
 
 
 def test_locked_people_are_nobody_from_the_next_request_on(

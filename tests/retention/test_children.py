@@ -19,6 +19,7 @@ from policy.models import PolicyVersion
 from retention import alarms, children, erase, letters, overview
 from retention.models import ChildCase, Erasure
 from tests.factories.accounts import staff_member
+from tests.factories.guardians import agreed
 from tests.factories.retention import NOW, make_person
 
 pytestmark = pytest.mark.django_db
@@ -206,9 +207,11 @@ def test_decided_case_takes_no_second_decision(child: User, reviewer: User) -> N
 def test_parents_consent_releases_where_the_policy_has_that_way(
     child: User, reviewer: User
 ) -> None:
-    case = learn(child)
+    learn(child)
+    agreed(child, now=NOW)
+    case = ChildCase.objects.get()
     released = children.verify_parental_consent(
-        case_id=case.pk, reason="Signed form", decider=reviewer, now=NOW
+        case_id=case.pk, method="form", reason="Signed form", decider=reviewer, now=NOW
     )
     assert (released.state, released.ground) == (S.RELEASED, "parent")
     subject = Subject.objects.get(pk=child.subject_id)
@@ -220,7 +223,7 @@ def test_parents_consent_is_refused_elsewhere(clickandchat: PolicyVersion) -> No
     case = learn(child)
     with pytest.raises(children.NoParentalPath):
         children.verify_parental_consent(
-            case_id=case.pk, reason="Signed form", decider=reviewer, now=NOW
+            case_id=case.pk, method="form", reason="Signed form", decider=reviewer, now=NOW
         )
 
 
