@@ -19,10 +19,13 @@ from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.urls import reverse
+from django.utils.translation import get_language
 
-from accounts import signals
+from accounts import invitations, signals
+from accounts.keys import revoke_all
 from accounts.models import AgeVerdict, User
 from accounts.screen import AgePass, Judgement, judge
+from accounts.sessions import end_all
 from audit.log import person, record
 from consent import ledger
 from consent.ledger import Shown
@@ -40,7 +43,8 @@ class Application:
     fields: the collection point's names of what was filled in (`accounts.account.email`).
     words: the exact words of the form. transfers: transfer key → words of its question, all
     agreed to. mail: category key → (whether they want it, words); only those decided about.
-    may_mail: False when this address got too many of these mails lately.
+    may_mail: False when this address got too many of these mails lately. invitation: the one that
+    led here, as its link said.
     """
 
     email: str
@@ -54,6 +58,7 @@ class Application:
     mail: Mapping[str, tuple[bool, str]] = field(default_factory=dict)
     locale: str = "en"
     may_mail: bool = True
+    invitation: UUID | None = None
 
 
 class SignupRefused(Exception):
@@ -106,11 +111,13 @@ def open_account(*, application: Application, now: datetime) -> User:
     return user
 
 
-def confirm_address(*, email_address: EmailAddress, now: datetime) -> bool:
+def confirm_address(*, email_address: EmailAddress, now: datetime, keep: str = "") -> bool:
     """Take the proof that an address is its account's own; False when it can't be.
 
     The subject gets the address; one without an account that held it (a subscriber, somebody who
-    once asked) hands it over together with its refusals, which stay refusals.
+    once asked) hands it over together with its refusals, which stay refusals. An address that
+    takes the place of another ends what was opened with that one: log-ins elsewhere (keep: the
+    browser's key of the one to leave) and keys to the API; and the old address is told.
     """
     email = email_address.email
     with transaction.atomic():
@@ -127,6 +134,8 @@ def confirm_address(*, email_address: EmailAddress, now: datetime) -> bool:
             return False
         if other is not None:
             _hand_over(other, to=subject, now=now)
+        if user.unconfirmed_since is None and user.email != email:
+            _leave_old_address(user, keep=keep, now=now)
         _prove(user, subject, email_address, now=now)
     return True
 
@@ -183,6 +192,10 @@ def _write(application: Application, *, version: PolicyVersion, now: datetime, e
     if age_pass is not None:
         _write_age(age_pass, user=user, version=version, minor=judged is Judgement.MINOR)
     _write_choices(application, user=user, now=now)
+    if application.invitation is not None:
+        invitations.joining(
+            invitation_id=application.invitation, subject_id=user.subject_id, now=now
+        )
     record(
         actor=person(user.subject_id),
         verb="accounts.created",
@@ -343,6 +356,21 @@ def _hand_over(other: Subject, *, to: Subject, now: datetime) -> None:
         object=to,
         subject_id=to.pk,
         facts={"from": str(other.pk)},
+    )
+
+
+def _leave_old_address(user: User, *, keep: str, now: datetime) -> None:
+    """End what the old address opened, and say there that it counts no more."""
+    end_all(user_id=user.pk, now=now, but=keep)
+    revoke_all(user=user, actor=person(user.subject_id), now=now)
+    post(
+        category="account",
+        template="account_email_changed",
+        context={},
+        address=user.email,
+        subject_id=user.subject_id,
+        now=now,
+        language=get_language() or "en",
     )
 
 

@@ -63,7 +63,7 @@ VOLUNTARY = """
     ) v ON true
     LEFT JOIN unnest(%(policies)s::text[], %(categories)s::text[], %(bases)s::text[])
         AS c (policy, category, basis) ON c.policy = v.digest AND c.category = m.category
-    WHERE m.category NOT IN ('account', 'answer', 'staff')
+    WHERE m.category NOT IN ('account', 'answer', 'staff', 'invitation')
       AND m.state IN ('sending', 'sent', 'uncertain')
       AND NOT COALESCE(c.basis IS NOT NULL AND (
           e.decision IN ('given', 'renewed')
@@ -93,7 +93,7 @@ ELSEWHERE = """
         WHERE subject_id = p.other AND kind = 'mail' AND key = m.category AND at <= m.sent_at
         ORDER BY at DESC LIMIT 1
     ) e
-    WHERE m.category NOT IN ('account', 'answer', 'staff')
+    WHERE m.category NOT IN ('account', 'answer', 'staff', 'invitation')
       AND m.state IN ('sending', 'sent', 'uncertain')
       AND e.decision NOT IN ('given', 'renewed')
 """
@@ -153,7 +153,7 @@ def voluntary_mail(now: datetime) -> Finding:
     rows = _rows(VOLUNTARY, policies=policies, categories=categories, bases=basis)
     unwanted = {row[0] for row in [*rows, *_rows(ELSEWHERE)]}
     left = _count(
-        "consent_message WHERE category NOT IN ('account', 'answer', 'staff') "
+        "consent_message WHERE category NOT IN ('account', 'answer', 'staff', 'invitation') "
         "AND state IN ('sending', 'sent', 'uncertain')"
     )
     return Finding.of(checked=left, violations=sorted(unwanted))

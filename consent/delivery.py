@@ -6,11 +6,13 @@ yes back while their message is on its way out. The design:
 - Postgres is the truth. Workers claim queued rows with a lease (SKIP LOCKED); a lost task or a
   dead broker costs time, for the tick finds what is due.
 - `sending` is committed before anything is said to the relay. After a crash nobody knows whether
-  the words left: voluntary mail becomes `uncertain` and is never sent again; account mail and
-  answers are sent again under the same Message-ID, so mail programs can tell the double.
+  the words left: voluntary mail and invitations become `uncertain` and are never sent again;
+  account mail and answers are sent again under the same Message-ID, so mail programs can tell the
+  double.
 - The decision is read under the lock of the subject's row, which decisions take as well
   (`consent.ledger`). The lock is held for one message at a time and at most `relay.LONGEST`.
-  So a withdrawal is committed before the decision is read, or after the words left.
+  So a withdrawal is committed before the decision is read, or after the words left. An invitation
+  is asked about under the lock of its own row (`consent.invited`), which removing it takes, too.
 - An answer may outlive its person, for it tells of the erasure. It ends under the same lock, which
   the end of an erasure takes as well: either the erasure still finds it, or it removes itself.
 - What is taken or given up loses its words in the same transaction.
@@ -28,10 +30,10 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from audit.log import SYSTEM, record
-from consent import wire, words
+from consent import invited, wire, words
 from consent.ledger import lock_person, may
 from consent.letter import Letter
-from consent.models import Choice, Kind, Message, State
+from consent.models import INVITATION, Choice, Kind, Message, State
 from consent.relay import Known, Relay, RelayUnreachable
 from datamap.encryption import Unreadable
 from policy import current
@@ -91,8 +93,8 @@ def recover(*, now: datetime) -> int:
 
 
 def _decide_stuck(message: Message, *, now: datetime) -> None:
-    """Nobody knows whether its words left: voluntary mail ends here, other mail goes again."""
-    if message.is_voluntary:
+    """Nobody knows whether its words left: what nobody asked for ends here, the rest goes again."""
+    if message.is_unasked:
         _end(message, State.UNCERTAIN, now=now, failure="crash")
     elif message.attempts >= ATTEMPTS:
         _end(message, State.FAILED, now=now, failure="crash")
@@ -176,6 +178,8 @@ def _send(message: Message, *, relay: Relay, now: datetime) -> str:
     message.sent_at = now
     if message.is_voluntary and not _is_wanted(message, now=now):
         return _end(message, State.REFUSED, now=now)
+    if message.category == INVITATION and not invited.may_leave(message.pk, now):
+        return _end(message, State.REFUSED, now=now)
     try:
         letter = Letter.unseal(bytes(message.sealed or b""))
     except Unreadable:
@@ -183,7 +187,7 @@ def _send(message: Message, *, relay: Relay, now: datetime) -> str:
     raw = wire.to_bytes(
         letter,
         message_id=message.message_id,
-        voluntary=message.is_voluntary,
+        one_click=message.is_unasked,
         language=message.language,
         now=now,
     )
@@ -196,7 +200,7 @@ def _send(message: Message, *, relay: Relay, now: datetime) -> str:
         return _again(message, at=now + RELAY_PAUSE, failure=error.code)
     if outcome.known is Known.TAKEN:
         return _end(message, State.SENT, now=now)
-    if outcome.known is Known.UNKNOWN and message.is_voluntary:
+    if outcome.known is Known.UNKNOWN and message.is_unasked:
         return _end(message, State.UNCERTAIN, now=now, failure=outcome.code)
     if outcome.known is Known.NEVER or message.attempts >= ATTEMPTS:
         return _end(message, State.FAILED, now=now, failure=outcome.code)

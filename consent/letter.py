@@ -7,6 +7,7 @@ into somebody else's letter (ASVS 1.3.11).
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import json
 import unicodedata
@@ -28,6 +29,16 @@ from policy.document import Document
 SUBJECT = "Subject: "
 LONGEST_SUBJECT = 200
 _PLAIN = (bool, int, float, Decimal, date, datetime, timedelta, UUID)
+
+
+class Footing(enum.StrEnum):
+    """On what a letter rests, which its footer says: nothing to choose, a choice, somebody else's
+    wish.
+    """
+
+    ALWAYS = "always"
+    VOLUNTARY = "voluntary"
+    INVITATION = "invitation"
 
 
 class BadTemplate(ValueError):
@@ -73,7 +84,7 @@ def write(
     context: Mapping[str, Any],
     recipient: str,
     document: Document,
-    voluntary: bool,
+    footing: Footing,
     refusal: str,
     language: str,
     last: bool = False,
@@ -91,7 +102,7 @@ def write(
         **_plain(about),
         "controller": document.controller.name,
         "address": document.controller.address,
-        "voluntary": voluntary,
+        "footing": str(footing),
         "refusal": refusal,
         "last": last,
     }

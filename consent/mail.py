@@ -3,8 +3,11 @@
 `post` writes a message down, encrypted, in the caller's transaction; a task sends it after the
 commit (`consent.delivery`). Three categories exist in every policy: `account` (news about the
 person's own account, always sent, without offers), `answer` (one per act of the recipient) and
-`staff`. All others are the policy's voluntary ones, and go only where the recipient's choice, or
-the policy's opt-out basis, lets them at the instant of sending (WC-18, WC-21, WI-1, CC-17).
+`staff`. Where the policy has invitations there is `invitation`: to somebody who asked for nothing,
+so once per address over everybody who invites it, and only if the room that keeps invitations still
+says yes when it leaves (WC-9). All others are the policy's voluntary ones, and go only where the
+recipient's choice, or the policy's opt-out basis, lets them at the instant of sending (WC-18,
+WC-21, WI-1, CC-17).
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from django.urls import reverse
 
 from consent import letter, tasks
 from consent.letter import Written
-from consent.models import ALWAYS, Message, State
+from consent.models import ALWAYS, INVITATION, Message, State
 from datamap.dispatch import send_on_commit
 from datamap.email import normalise_email
 from datamap.encryption import keyed_hash
@@ -58,15 +61,18 @@ def post(
     language: str = "en",
     held: bool = False,
     last: bool = False,
+    removal: str = "",
 ) -> Message:
     """Store one message, in the caller's transaction, and have it sent after the commit.
 
     template: name of `templates/mail/<template>.txt`, see `consent.letter` for what it may hold.
     context: plain values; texts are put on one line. address: one recipient, any spelling.
     held: waits for `release`. last: nothing comes after it, for the person's data goes with it; its
-    footer then names an address instead of a link, which would be dead.
+    footer then names an address instead of a link, which would be dead. removal: for an invitation,
+    the address of the page that removes the recipient's own.
 
-    Raises `UnknownCategory`, `NobodyToAsk`, `ValidationError` (no address),
+    Raises `IntegrityError` (an invitation to an address that had one), `UnknownCategory`,
+    `NobodyToAsk`, `ValidationError` (no address),
     `letter.BadTemplate`, `TypeError` (values that are not plain), `policy.current.NoPolicy`.
     """
     version = current.fresh(now)
@@ -77,8 +83,8 @@ def post(
         context=context,
         recipient=normalise_email(address),
         document=version.document,
-        voluntary=category not in ALWAYS,
-        refusal=_refusal_address(token) if subject_id and not last else "",
+        footing=_footing(category),
+        refusal=removal or (_refusal_address(token) if subject_id and not last else ""),
         last=last,
         language=language,
     )
@@ -105,11 +111,34 @@ def _store(message: Message, written: Written, *, held: bool, now: datetime) -> 
 
 
 def _check_category(category: str, document: Document, *, asked: bool) -> None:
-    known = [*ALWAYS, *(c.key for c in document.mail_categories)]
+    known = [*ALWAYS, INVITATION, *(c.key for c in document.mail_categories)]
     if category not in known:
         raise UnknownCategory(category=category, known=known)
-    if category not in ALWAYS and not asked:
+    if category not in (*ALWAYS, INVITATION) and not asked:
         raise NobodyToAsk(category=category)
+
+
+def _footing(category: str) -> letter.Footing:
+    if category == INVITATION:
+        return letter.Footing.INVITATION
+    return letter.Footing.ALWAYS if category in ALWAYS else letter.Footing.VOLUNTARY
+
+
+def has_invitation(address_hash: str) -> bool:
+    """Whether an invitation to this address is in the mail log, waiting or gone."""
+    rows = Message.objects.filter(category=INVITATION, address_hash=address_hash)
+    return rows.exclude(state=State.REFUSED).exists()
+
+
+def take_back(*, category: str, address_hash: str, now: datetime) -> int:
+    """Throw away, words and all, what waits to be sent to an address in a category; how many.
+
+    What is being handed over at this instant is not waited for.
+    """
+    waiting = Message.objects.filter(
+        category=category, address_hash=address_hash, state__in=(State.HELD, State.QUEUED)
+    )
+    return waiting.update(state=State.REFUSED, sealed=None, lease_until=None, ended_at=now)
 
 
 def release(message_id: UUID, now: datetime) -> bool:

@@ -160,6 +160,7 @@ class State(models.TextChoices):
 
 FINAL = (State.SENT, State.UNCERTAIN, State.REFUSED, State.FAILED)
 ALWAYS = ("account", "answer", "staff")
+INVITATION = "invitation"  # to somebody who asked for nothing: once per address, over everybody
 
 
 class Message(models.Model):
@@ -203,7 +204,7 @@ class Message(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(category__in=ALWAYS) | Q(subject__isnull=False),
+                condition=Q(category__in=(*ALWAYS, INVITATION)) | Q(subject__isnull=False),
                 name="consent_message_voluntary_has_subject",
             ),
             models.CheckConstraint(
@@ -218,6 +219,12 @@ class Message(models.Model):
             models.CheckConstraint(
                 condition=~Q(state="uncertain") | ~Q(category__in=ALWAYS),
                 name="consent_message_only_voluntary_uncertain",
+            ),
+            # One that was refused never left.
+            models.UniqueConstraint(
+                fields=["address_hash"],
+                condition=Q(category=INVITATION) & ~Q(state="refused"),
+                name="consent_message_one_invitation",
             ),
         ]
         indexes = [
@@ -238,4 +245,9 @@ class Message(models.Model):
     @property
     def is_voluntary(self) -> bool:
         """Whether it goes only where a choice or the policy's opt-out basis lets it."""
+        return self.category not in (*ALWAYS, INVITATION)
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether nobody waits for it: it can be stopped by one click, and is never sent twice."""
         return self.category not in ALWAYS

@@ -21,9 +21,9 @@ LINK_MARK = "(link)"
 
 
 def to_bytes(
-    letter: Letter, *, message_id: str, voluntary: bool, language: str, now: datetime
+    letter: Letter, *, message_id: str, one_click: bool, language: str, now: datetime
 ) -> bytes:
-    """The message as it leaves. Voluntary mail has one-click headers (RFC 2369, RFC 8058)."""
+    """The message as it leaves. one_click: a mail program's button stops it (RFC 2369, 8058)."""
     message = EmailMessage(policy=_QUOTED)
     message["From"] = Address(letter.sender, addr_spec=settings.DEFAULT_FROM_EMAIL)
     message["To"] = Address(addr_spec=letter.recipient)
@@ -32,7 +32,7 @@ def to_bytes(
     message["Date"] = now
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5
-    if voluntary:
+    if one_click:
         message["List-Unsubscribe"] = f"<{letter.refusal}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(letter.body, subtype="plain", charset="utf-8", cte="quoted-printable")

@@ -35,11 +35,29 @@ def cookie_of_a_log_in(*, now: datetime) -> Morsel[str] | None:
     email, password = f"{secrets.token_hex(16)}@probe.invalid", secrets.token_urlsafe(24)
     user = User.objects.create_user(email, password, now=now, unconfirmed_since=None)
     EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
-    client = _browser()
+    client = browser()
     client.post(reverse("account_login"), {"login": email, "password": password})
     cookie: Morsel[str] | None = client.cookies.get(settings.SESSION_COOKIE_NAME)
     is_in = user.sessions.exists()
     return cookie if is_in else None
+
+
+def signed_in(*, now: datetime) -> tuple[Client, User]:
+    """A browser of somebody who has just joined and signed in, and who it is."""
+    email, password = f"{secrets.token_hex(16)}@probe.invalid", secrets.token_urlsafe(24)
+    names = {"first_name": "Probe", "last_name": "Probe"}
+    user = User.objects.create_user(email, password, now=now, unconfirmed_since=None, **names)
+    EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
+    client = browser()
+    client.post(reverse("account_login"), {"login": email, "password": password})
+    return client, user
+
+
+def log_in_page() -> tuple[str, str]:
+    """The page on which people sign in, as served to a visitor, and the host they see it at."""
+    page = browser().get(reverse("account_login"))
+    host = urlsplit(settings.SITE_URL).netloc or "localhost"
+    return page.content.decode() if page.status_code == 200 else "", host
 
 
 def cookie_of_staying(*, now: datetime) -> list[str]:
@@ -53,7 +71,7 @@ def cookie_of_staying(*, now: datetime) -> list[str]:
     EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
     wrong, values = [], set()
     for _attempt in range(2):
-        client = _browser()
+        client = browser()
         form = {"login": email, "password": password, "stay": "on"}
         client.post(reverse("account_login"), form)
         cookie = client.cookies.get(settings.SESSION_COOKIE_NAME)
@@ -79,7 +97,7 @@ def second_try_after_refusal(*, now: datetime) -> str:
     document = current.document(now)
     if document.age.youngest is None:
         return "refused"
-    client, address = _browser(), reverse("accounts:age")
+    client, address = browser(), reverse("accounts:age")
     child = now - timedelta(days=366 * (document.age.youngest - 1))
     first = client.post(address, _birth_date(child))
     if first.status_code != 403 or BLOCK_COOKIE not in client.cookies:
@@ -102,7 +120,7 @@ def _forms_of(secrets_of: Iterable[str]) -> Iterator[str]:
             yield base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _browser() -> Client:
+def browser() -> Client:
     """A visitor's browser that comes to this site's own address."""
     site = urlsplit(settings.SITE_URL)
     address = f"2001:db8:{':'.join(secrets.token_hex(2) for _ in range(6))}"

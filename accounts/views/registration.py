@@ -24,6 +24,7 @@ from accounts.registration import (
     register,
 )
 from accounts.screen import AgePass, Judgement
+from accounts.views.invitations import INVITED, invited_by
 from audit.access import personal
 from policy import current
 from policy.document import Document, Transfer
@@ -130,6 +131,7 @@ def _register(
     except TransferDeclined as declined:
         transfer = current.document(now).transfer(declined.key)
         return _declined(request, transfer) if transfer else redirect("accounts:signup")
+    request.session.pop(INVITED, None)
     response = redirect("account_email_verification_sent")
     screen.forget_pass(response)
     return response
@@ -148,6 +150,7 @@ def _application(request: HttpRequest, form: SignupForm, age_pass: AgePass | Non
         transfers=form.agreed,
         mail=form.mail,
         locale=get_language() or "en",
+        invitation=invited_by(request),
         may_mail=ratelimit.consume(request, action="confirm_email", key=data["email"]),
     )
 

@@ -16,13 +16,17 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
+from accounts import keys, suppressions
 from accounts.age import learn_birth_date
+from accounts.corrections import reference
 from accounts.models import User
 from accounts.password_reset import ask_for_reset
 from accounts.roles import Role
-from audit.log import SYSTEM
+from accounts.suppressions import Wish
+from audit.log import SYSTEM, person
 from consent import mail
 from consent.models import Message
+from datamap.registry import holding
 from policy import current
 from requests.models import Request
 from retention.models import ChildCase
@@ -36,6 +40,7 @@ from tests.factories.accounts import (
     security_key,
     staff_member,
 )
+from tests.factories.invitations import invited
 from tests.factories.requests import asked_with_link, copy_made
 from tests.factories.retention import make_brake
 
@@ -58,6 +63,7 @@ class World:
     child_case: ChildCase
     unconfirmed: EmailAddress
     transfer: str
+    invited: str
     key: Authenticator
 
 
@@ -94,6 +100,20 @@ def route_name(name: str) -> str:
     return name.partition(" | ")[0]
 
 
+def removable_row(world: World) -> list[Any]:
+    """A key to the API of the member's, as the page of corrections names it."""
+    user, now = world.member, timezone.now()
+    made = keys.make(
+        user=user,
+        name="Shell",
+        scopes=["choices:read"],
+        life=keys.LIVES[0],
+        actor=person(user.subject_id),
+        now=now,
+    )
+    return ["accounts.api_key", reference(holding("accounts.api_key"), made.key)]
+
+
 PAGES: dict[str, Line] = {
     # For everybody.
     "front": by("visitor", "member"),
@@ -108,6 +128,12 @@ PAGES: dict[str, Line] = {
     "consent:unsubscribe": from_mail("visitor", "deletion_received", "/unsubscribe/"),
     "requests:status": by("visitor", about=lambda world: [world.token]),
     "retention:contest": from_mail("locked", "child_locked", "/contest/"),
+    "accounts:invitation": from_mail("visitor", "invitation", "/invitations/"),
+    "accounts:invitation | signed in": by("member", about=lambda world: [world.invited]),
+    "accounts:invitation_remove": by("visitor", about=lambda world: [world.invited]),
+    "accounts:remove_address": by("visitor"),
+    "accounts:lift_removal": by("visitor"),
+    "accounts:invitation_proved": from_mail("visitor", "invitation_lift", "/invitations/proved/"),
     # The way in.
     "accounts:age": by("visitor"),
     "accounts:age_advice": by("young applicant"),
@@ -147,7 +173,11 @@ PAGES: dict[str, Line] = {
     "consent:choices": by("member"),
     "consent:history": by("member", about=lambda world: ["transfer", world.transfer]),
     "consent:withdraw_transfer": by("member", about=lambda world: [world.transfer]),
+    "accounts:invitations": by("member", "newcomer"),
     "accounts:birth_date": by("member"),
+    "accounts:corrections": by("member", "newcomer"),
+    "accounts:remove": by("member", about=removable_row),
+    "accounts:remove_all": by("member", about=lambda world: ["accounts.api_key"]),
     "accounts:devices": by("member"),
     "accounts:api_keys": by("member"),
     "requests:data": by("member", "newcomer"),
@@ -184,6 +214,8 @@ NO_PAGE = {
         "security_text",
     },
     "only ever sent by a form": {
+        "accounts:correct",
+        "accounts:answer_invitation",
         "accounts:end_api_key",
         "accounts:end_device",
         "accounts:end_devices",
@@ -252,6 +284,9 @@ def plant() -> World:
     )
     ask_for_reset(email=user.email, now=now, language="en")
     (transfer,) = current.document().transfers
+    invited_token = invited(member(), now=now)
+    invited(member(), address=user.email, now=now)
+    suppressions.ask(address="friend@example.com", wish=Wish.LIFT, now=now)
     return World(
         member=user,
         request=request,
@@ -260,6 +295,7 @@ def plant() -> World:
         child_case=ChildCase.objects.get(),
         unconfirmed=EmailAddress.objects.get(user=member(confirmed=False)),
         transfer=transfer.key,
+        invited=invited_token,
         key=security_key(user),
     )
 
