@@ -105,6 +105,19 @@ def blocks_of(subject_id: UUID) -> QuerySet[Block]:
     return rows.order_by("-since", "-pk")
 
 
+def other_end(*, subject_id: UUID, handle: str) -> UUID:
+    """The other person of a connection of one's own, or of a question that waits for one.
+
+    Raises `NotPossible`.
+    """
+    ours = Connection.objects.filter(Q(asker_id=subject_id) | Q(asked_id=subject_id))
+    row = ours.filter(handle=handle).first()
+    row = row or waiting_for(subject_id).filter(handle=handle).first()
+    if row is None:
+        raise NotPossible
+    return row.asked_id if row.asker_id == subject_id else row.asker_id
+
+
 # Acts -------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from accounts.api import Me
+from accounts.fact_api import FactsView
 from consent.api import ChoicesView, ChoiceView, HistoryView
 from policy import api as policy
 from requests.api import RequestsView, RequestView, WithdrawView
@@ -19,6 +20,7 @@ urlpatterns = [
     path("promises/", policy.PromisesView.as_view(), name="api_promises"),
     path("promises/<slug:promise_id>/", policy.PromiseView.as_view(), name="api_promise"),
     path("data-map/", policy.DataMapView.as_view(), name="api_data_map"),
+    path("facts/", FactsView.as_view(), name="api_facts"),
     path("me/", Me.as_view(), name="api_me"),
     path("me/choices/", ChoicesView.as_view(), name="api_choices"),
     path("me/choices/<slug:kind>/<slug:key>/", ChoiceView.as_view(), name="api_choice"),

@@ -7,9 +7,14 @@ switches and the words that are stored with each decision.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+from django.utils.translation import gettext as _
 
 from consent.models import Kind
 from policy.document import Document, MailCategory, Purpose, Transfer
+
+CONTRIBUTED: Final = "contributed-facts"  # whether others may add to one's profile (WC-20)
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ def options(document: Document) -> tuple[Option, ...]:
         *(_transfer(t) for t in document.transfers if t.mechanism == "explicit consent"),
         *(_mail(m) for m in document.mail_categories),
         *(_purpose(p) for p in document.purposes if _is_choice(p) and p.key not in by_mail),
+        *_contributed(document),
     )
 
 
@@ -86,6 +92,19 @@ def _purpose(purpose: Purpose) -> Option:
     # A yes can't be a default (GDPR 4(11)), whatever the file says.
     on = purpose.default == "on" and purpose.legal_basis != "consent"
     return Option(Kind.PURPOSE, purpose.key, purpose.title, purpose.text, on_without_choice=on)
+
+
+def _contributed(document: Document) -> tuple[Option, ...]:
+    """Wherever a policy lets others add to a profile its owner decides, off by default; also where
+    the policy names no purpose of its own for it.
+    """
+    if not document.features.contributed_facts or document.purpose(CONTRIBUTED):
+        return ()
+    text = _(
+        "Other people here may tell something about you. You see it first, with who told it and "
+        "where they have it from; nobody else sees it before you accept it."
+    )
+    return (Option(Kind.PURPOSE, CONTRIBUTED, _("What others say about you"), text),)
 
 
 def _mail(category: MailCategory) -> Option:
