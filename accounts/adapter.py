@@ -75,7 +75,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """Prove an address; False shows that it can't be."""
-        if not confirm_address(email_address=email_address, now=timezone.now()):
+        keep = request.session.session_key or ""
+        if not confirm_address(email_address=email_address, now=timezone.now(), keep=keep):
             template = "account/messages/email_confirmation_failed.txt"
             self.add_message(request, messages.ERROR, template, {"email": email_address.email})
             return False

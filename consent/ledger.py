@@ -372,11 +372,11 @@ def _write(
         subject_id=event.subject_id,
         facts={"kind": event.kind, "key": event.key, "policy": version.digest},
     )
-    _tell(event, standing)
+    _tell(event, standing, actor)
     return event
 
 
-def _tell(event: Event, standing: Choice | None) -> None:
+def _tell(event: Event, standing: Choice | None, actor: Actor) -> None:
     """Signals to the rooms above: that a choice changed, and that a yes was taken back."""
     told = {
         "subject_id": event.subject_id,
@@ -385,6 +385,7 @@ def _tell(event: Event, standing: Choice | None) -> None:
         "decision": event.decision,
         "at": event.at,
         "event_id": event.id,
+        "actor": actor,
     }
     signals.changed.send(sender=Event, **told)
     if standing is not None and event.decision == Decision.WITHDRAWN:

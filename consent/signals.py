@@ -7,7 +7,7 @@ A receiver that fails undoes the change; one that only wants to know later uses
 from django.dispatch import Signal
 
 # Every event of a choice. Arguments: subject_id (UUID), kind, key, decision (str), at (aware
-# datetime), event_id (UUID).
+# datetime), event_id (UUID), actor (audit.log.Actor).
 changed = Signal()
 # A yes that stood was taken back. Same arguments.
 withdrawn = Signal()

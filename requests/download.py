@@ -6,21 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import IO, Protocol
+from datetime import datetime, timedelta
+from typing import IO, Final, Protocol
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.urls import reverse
 
 from audit.log import Actor
+from consent import mail
 from datamap.encryption import Unreadable
-from requests import rules, trail
+from requests import answers, rules, trail
 from requests.copies import is_ready, package_of
 from requests.models import Package, Request
 from requests.package import store, vault
 
 log = structlog.get_logger(__name__)
+SITTING: Final = timedelta(hours=1)  # downloads within it are told once
 
 
 class NotThere(Exception):
@@ -73,16 +77,37 @@ def hand_out(*, request: Request, actor: Actor, now: datetime) -> Download:
         file.close()
         raise _not_now(package, error) from None
     with transaction.atomic():
+        told = package.last_downloaded_at is not None and now - package.last_downloaded_at < SITTING
         there = Package.objects.filter(pk=package.pk, state=Package.State.READY, expires_at__gt=now)
         if not there.update(downloads=F("downloads") + 1, last_downloaded_at=now):
             file.close()
             raise NotThere
         trail.prove(request, actor, "requests.package-downloaded", now, package=str(package.pk))
+        if not told:
+            _tell_owner(request, now)
     site = rules.version_of(request).document.site.key
     return Download(
         filename=f"{site}-{request.name}.zip",
         size=package.size,
         content=_Content(package, file, first, content),
+    )
+
+
+def _tell_owner(request: Request, now: datetime) -> None:
+    """That their data left, to the account's address: whoever took it may not be them."""
+    address = answers.address_of(request)
+    if address is None:
+        return
+    mail.post(
+        category="account",
+        template="account_data_exported",
+        context={
+            "password_reset_url": settings.SITE_URL + reverse("account_reset_password"),
+        },
+        address=address,
+        subject_id=request.subject_id,
+        now=now,
+        language=request.language,
     )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from accounts.corrections import open_holdings
 from datamap.counting import count
 from datamap.holding import Erasing
 from datamap.registry import holdings
@@ -45,9 +46,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Held:
-    """One kind of data held about a person: how many rows, what is in them, why, until when."""
+    """One kind of data held about a person: how many rows, what is in them, why, until when.
+
+    correctable: its owner can change or remove something of it.
+    """
 
     title: str
+    correctable: bool
     rows: int
     categories: list[str]
     sources: list[str]
@@ -74,9 +79,11 @@ def outcome(*, document: Document, rows: Mapping[str, int] | None = None) -> Out
 def held_about(*, subject_id: UUID, document: Document) -> list[Held]:
     """Every kind of data with how much of it there is about this person; two queries."""
     rows = count_rows(subject_id=subject_id)
+    correctable = open_holdings()
     return [
         Held(
             title=str(entry.holding.title),
+            correctable=entry.holding in correctable,
             rows=rows.get(entry.holding.key, 0),
             categories=_unique(field.category for field in entry.fields),
             sources=_unique(field.source for field in entry.fields),

@@ -43,13 +43,14 @@ def cookie_of_a_log_in(*, now: datetime) -> Morsel[str] | None:
 
 
 def signed_in(*, now: datetime) -> tuple[Client, User]:
-    """A browser of somebody who has just joined and signed in, and who it is."""
+    """The browser of somebody who has just joined, signed in and given the password again."""
     email, password = f"{secrets.token_hex(16)}@probe.invalid", secrets.token_urlsafe(24)
     names = {"first_name": "Probe", "last_name": "Probe"}
     user = User.objects.create_user(email, password, now=now, unconfirmed_since=None, **names)
     EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
     client = browser()
     client.post(reverse("account_login"), {"login": email, "password": password})
+    client.post(reverse("account_reauthenticate"), {"password": password})
     return client, user
 
 

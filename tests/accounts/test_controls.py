@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,7 +228,53 @@ def test_a_password_that_is_no_strong_hash_is_reported(
     member()
     User.objects.filter(pk=user.pk).update(password=stored)
     finding = passwords.password_hashes(NOW)
-    assert (finding.checked, finding.violations) == (2, (str(user.pk),))
+    assert (finding.checked, finding.violations) == (3, (str(user.pk),))
+
+
+@pytest.mark.parametrize(
+    ("cost", "strong"),
+    [
+        ("m=19456,t=2,p=1", True),
+        ("m=102400,t=2,p=8", True),
+        ("m=19455,t=2,p=1", False),
+        ("m=102400,t=1,p=8", False),
+        ("m=8,t=400000,p=1", False),
+    ],
+)
+def test_a_hash_made_with_too_little_work_is_reported(
+    wecustomers: PolicyVersion, monkeypatch: pytest.MonkeyPatch, cost: str, strong: bool
+) -> None:
+    monkeypatch.setattr(passwords, "FLOOR", {"m": 19_456, "t": 2})
+    user = member()
+    _name, kind, version, _cost, salt, digest = user.password.split("$")
+    stored = "$".join(("argon2", kind, version, cost, salt, digest))
+    User.objects.filter(pk=user.pk).update(password=stored)
+    assert passwords.password_hashes(NOW).violations == (() if strong else (str(user.pk),))
+
+
+NOTICE = '<div class="notice" id="check-address"><p>{}</p></div>'
+
+
+@pytest.mark.parametrize(
+    ("snippet", "told"),
+    [
+        (NOTICE.format("Look at the address: {{ request.get_host }}"), True),
+        (NOTICE.format("Look at the address."), False),
+        (NOTICE.format("It is elsewhere.example.com"), False),
+        (NOTICE.format("It is {{ request.get_host }}").replace("notice", "visually-hidden"), False),
+        ("", False),
+    ],
+)
+def test_a_log_in_page_without_the_advice_is_reported(
+    wecustomers: PolicyVersion, settings: Any, tmp_path: Path, snippet: str, told: bool
+) -> None:
+    place = tmp_path / "account" / "snippets"
+    place.mkdir(parents=True)
+    (place / "check_address.html").write_text(snippet)
+    engine = settings.TEMPLATES[0]
+    settings.TEMPLATES = [{**engine, "DIRS": [tmp_path, *engine["DIRS"]]}]
+    found = () if told else ("no advice where people sign in",)
+    assert passwords.password_hashes(NOW).violations == found
 
 
 def test_an_account_without_a_password_is_fine(wecustomers: PolicyVersion) -> None:

@@ -15,6 +15,7 @@ class QuickArgon2(Argon2PasswordHasher):
 
 
 @pytest.fixture(autouse=True)
-def quick_passwords(settings: Any) -> None:
-    """Same algorithm, least cost."""
+def quick_passwords(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same algorithm, least cost; the check of stored hashes takes that for enough."""
+    monkeypatch.setattr("accounts.controls.passwords.FLOOR", {"m": 8, "t": 1})
     settings.PASSWORD_HASHERS = ["tests.plugins.passwords.QuickArgon2"]
