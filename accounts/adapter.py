@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from accounts.models import User
+from accounts.models import LossNotice, User
 from accounts.registration import absolute, confirm_address
 from consent.mail import post
 from datamap import encryption
@@ -91,6 +91,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Locked people stay outside, with a page that says why; they proved the password."""
         if user.subject.locked or not user.is_active:
             return self.respond_user_inactive(request, user)
+        if LossNotice.pauses(user.subject_id):
+            return redirect("accounts:paused")
         return None
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:

@@ -35,10 +35,7 @@ def ask_for_reset(*, email: str, now: datetime, language: str = "en") -> None:
     """
     user = User.objects.select_related("subject").filter(email=email).first()
     who = user or User(email=email)
-    token = ResetTokens().make_token(who)
-    link = absolute(
-        reverse("account_reset_password_from_key", kwargs={"uidb36": who.pk.hex, "key": token})
-    )
+    link = link_for(who)
     if user is None:
         template = "account_unknown_account"
     elif user.subject.locked or not user.is_active:
@@ -56,6 +53,14 @@ def ask_for_reset(*, email: str, now: datetime, language: str = "en") -> None:
         subject_id=user.subject_id if user else None,
         now=now,
         language=language,
+    )
+
+
+def link_for(user: User) -> str:
+    """The address of the page where this user, as they are now, sets a new password."""
+    token = ResetTokens().make_token(user)
+    return absolute(
+        reverse("account_reset_password_from_key", kwargs={"uidb36": user.pk.hex, "key": token})
     )
 
 

@@ -29,6 +29,7 @@ TABLE: dict[str, frozenset[Role]] = {
     "retention.children": frozenset({Role.REVIEWER, Role.PRIVACY_ADMIN}),
     "retention.view": frozenset({Role.PRIVACY_ADMIN, Role.AUDITOR}),
     "retention.sweep": frozenset({Role.PRIVACY_ADMIN}),
+    "accounts.losses": frozenset({Role.SUPPORT, Role.PRIVACY_ADMIN}),
     "consent.opt_out": frozenset({Role.SUPPORT, Role.PRIVACY_ADMIN}),
     "audit.promises": frozenset({Role.REVIEWER, Role.PRIVACY_ADMIN, Role.AUDITOR}),
     "audit.log": frozenset({Role.PRIVACY_ADMIN, Role.AUDITOR}),

@@ -4,6 +4,8 @@ from django.urls import path
 
 from accounts.api import Me
 from accounts.fact_api import FactsView
+from accounts.payment_api import ClosePaymentView, PaymentsView, PaysView
+from accounts.profile_api import OwnViewOfPersonView, PersonView, ProfileView
 from consent.api import ChoicesView, ChoiceView, HistoryView
 from policy import api as policy
 from requests.api import RequestsView, RequestView, WithdrawView
@@ -21,7 +23,13 @@ urlpatterns = [
     path("promises/<slug:promise_id>/", policy.PromiseView.as_view(), name="api_promise"),
     path("data-map/", policy.DataMapView.as_view(), name="api_data_map"),
     path("facts/", FactsView.as_view(), name="api_facts"),
+    path("payments/", PaymentsView.as_view(), name="api_payments"),
+    path("payments/<str:reference>/close/", ClosePaymentView.as_view(), name="api_close_payment"),
+    path("payments/<str:reference>/card/", PaysView.as_view(), name="api_read_card"),
     path("me/", Me.as_view(), name="api_me"),
+    path("me/profile/", ProfileView.as_view(), name="api_profile"),
+    path("me/people/<handle>/", OwnViewOfPersonView.as_view(), name="api_person_as_own"),
+    path("people/<handle>/", PersonView.as_view(), name="api_person"),
     path("me/choices/", ChoicesView.as_view(), name="api_choices"),
     path("me/choices/<slug:kind>/<slug:key>/", ChoiceView.as_view(), name="api_choice"),
     path(

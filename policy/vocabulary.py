@@ -89,6 +89,10 @@ LABELS: dict[str, Any] = {
 }
 
 FIGURES: dict[str, Any] = {
+    "personal_columns": gettext_lazy("columns about people"),
+    "reads": gettext_lazy("uses of cards judged"),
+    "sealed_columns": gettext_lazy("encrypted columns"),
+    "slowest_seconds": gettext_lazy("slowest, in seconds"),
     "confirmations": gettext_lazy("answers to requests read"),
     "filled_columns": gettext_lazy("kinds of data in use"),
     "leaving": gettext_lazy("taken back, so being erased"),

@@ -18,7 +18,7 @@ declare(
             Personal("brand", "user.payment", source=Source.OUTSIDE),
             Personal("last_four", "user.financial", source=Source.OUTSIDE),
             Personal("expires", "user.financial", source=Source.OUTSIDE),
-            Personal("token_hash", "user.financial", source=Source.SITE, secret=True),
+            Personal("token_hash", "user.unique_id.pseudonymous", source=Source.SITE, secret=True),
         ),
         other=(
             "id",

@@ -38,9 +38,19 @@ BEGIN
     RETURN found;
 END
 $kept$;
+CREATE FUNCTION public.kept_read_unsealed_tokens() RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $kept$
+    SELECT card_id FROM public.accounts_paymenttoken
+    WHERE encode(sealed, 'escape') !~ '^gAAAAA[A-Za-z0-9_-]{80,}={0,2}$'
+$kept$;
 REVOKE ALL ON FUNCTION public.kept_read_payment_token(uuid, uuid, uuid, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.kept_read_unsealed_tokens() FROM PUBLIC;
 """
-UNREAD = "DROP FUNCTION public.kept_read_payment_token(uuid, uuid, uuid, timestamptz);"
+UNREAD = """
+DROP FUNCTION public.kept_read_payment_token(uuid, uuid, uuid, timestamptz);
+DROP FUNCTION public.kept_read_unsealed_tokens();
+"""
 
 
 class Migration(migrations.Migration):

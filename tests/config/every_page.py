@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
@@ -16,10 +16,10 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from accounts import keys, suppressions
+from accounts import emergency, keys, suppressions
 from accounts.age import learn_birth_date
 from accounts.corrections import reference
-from accounts.models import User
+from accounts.models import LossNotice, User
 from accounts.password_reset import ask_for_reset
 from accounts.roles import Role
 from accounts.suppressions import Wish
@@ -61,6 +61,7 @@ class World:
     copied: Request
     token: str
     child_case: ChildCase
+    loss: LossNotice
     unconfirmed: EmailAddress
     transfer: str
     invited: str
@@ -127,6 +128,10 @@ PAGES: dict[str, Line] = {
     "api_docs": by("visitor"),
     "consent:unsubscribe": from_mail("visitor", "deletion_received", "/unsubscribe/"),
     "requests:status": by("visitor", about=lambda world: [world.token]),
+    "accounts:stolen": by("visitor"),
+    "accounts:stolen_done": by("visitor"),
+    "accounts:paused": by("visitor"),
+    "accounts:loss": from_mail("visitor", "account_loss_noticed", "/report/stolen/"),
     "retention:contest": from_mail("locked", "child_locked", "/contest/"),
     "accounts:invitation": from_mail("visitor", "invitation", "/invitations/"),
     "accounts:invitation | signed in": by("member", about=lambda world: [world.invited]),
@@ -180,6 +185,7 @@ PAGES: dict[str, Line] = {
     "accounts:remove_all": by("member", about=lambda world: ["accounts.api_key"]),
     "accounts:devices": by("member"),
     "accounts:api_keys": by("member"),
+    "accounts:payments": by("member", "newcomer"),
     "requests:data": by("member", "newcomer"),
     "requests:delete": by("member", "newcomer"),
     "requests:list": by("member", "newcomer"),
@@ -192,6 +198,8 @@ PAGES: dict[str, Line] = {
     "policy:staff_promises": by(ADMIN),
     "policy:staff_control": by(ADMIN, about=lambda world: ["accounts.age-screen"]),
     "accounts:report_child": by(Role.SUPPORT.value),
+    "accounts:losses": by(Role.SUPPORT.value),
+    "accounts:settle_loss": by(Role.SUPPORT.value, about=lambda world: [world.loss.reference]),
     "retention:cases": by(REVIEWER),
     "retention:case": by(REVIEWER, about=lambda world: [world.child_case.reference]),
     "retention:sweeps": by(ADMIN, Role.AUDITOR.value),
@@ -217,6 +225,7 @@ NO_PAGE = {
         "accounts:correct",
         "accounts:answer_invitation",
         "accounts:end_api_key",
+        "accounts:remove_card",
         "accounts:end_device",
         "accounts:end_devices",
         "policy:check_now",
@@ -293,11 +302,19 @@ def plant() -> World:
         copied=copied,
         token=token,
         child_case=ChildCase.objects.get(),
+        loss=loss_reported(now),
         unconfirmed=EmailAddress.objects.get(user=member(confirmed=False)),
         transfer=transfer.key,
         invited=invited_token,
         key=security_key(user),
     )
+
+
+def loss_reported(now: datetime) -> LossNotice:
+    """Somebody else's password is said to be stolen."""
+    emergency.report(address=member().email, password=True, card=True, now=now)
+    emergency.act(now=now)
+    return LossNotice.objects.get()
 
 
 def browser_of(who: str, world: World) -> Client:
