@@ -29,6 +29,7 @@ from consent.models import Message
 from datamap.registry import holding
 from policy import current
 from requests.models import Request
+from retention import children
 from retention.models import ChildCase
 from retention.sweep import sweep
 from tests.factories.accounts import (
@@ -45,7 +46,7 @@ from tests.factories.requests import asked_with_link, copy_made
 from tests.factories.retention import make_brake
 
 # Who looks; each of them has a browser of their own.
-GUESTS = ("visitor", "applicant", "young applicant", "forgetful", "locked")
+GUESTS = ("visitor", "applicant", "young applicant", "forgetful", "locked", "parent")
 MEMBERS = ("newcomer", "member")
 STAFF = (*Role.values, "half signed in")
 ADMIN = Role.PRIVACY_ADMIN.value
@@ -133,6 +134,9 @@ PAGES: dict[str, Line] = {
     "accounts:paused": by("visitor"),
     "accounts:loss": from_mail("visitor", "account_loss_noticed", "/report/stolen/"),
     "retention:contest": from_mail("locked", "child_locked", "/contest/"),
+    "accounts:guardian": from_mail("visitor", "guardian_asked", "/guardians/"),
+    "accounts:guardian | the code given": from_mail("parent", "guardian_asked", "/guardians/"),
+    "accounts:guardian_done": by("visitor"),
     "accounts:invitation": from_mail("visitor", "invitation", "/invitations/"),
     "accounts:invitation | signed in": by("member", about=lambda world: [world.invited]),
     "accounts:invitation_remove": by("visitor", about=lambda world: [world.invited]),
@@ -226,6 +230,7 @@ NO_PAGE = {
         "accounts:answer_invitation",
         "accounts:end_api_key",
         "accounts:remove_card",
+        "accounts:end_careful_settings",
         "accounts:end_device",
         "accounts:end_devices",
         "policy:check_now",
@@ -236,6 +241,13 @@ NO_PAGE = {
         "requests:own_withdraw",
         "requests:release",
         "requests:status_withdraw",
+        "accounts:guardian_agree",
+        "accounts:guardian_disclosure",
+        "accounts:guardian_give_code",
+        "accounts:guardian_refuse",
+        "accounts:guardian_send_code",
+        "accounts:guardian_withdraw",
+        "retention:ask_parent",
         "retention:confirm",
         "retention:dry_run",
         "retention:parent",
@@ -291,6 +303,7 @@ def plant() -> World:
     learn_birth_date(
         subject=child.subject, born_on=date(2018, 5, 5), source="other", actor=SYSTEM, now=now
     )
+    children.ask_parent(case_id=ChildCase.objects.get().pk, address="parent@example.com", now=now)
     ask_for_reset(email=user.email, now=now, language="en")
     (transfer,) = current.document().transfers
     invited_token = invited(member(), now=now)
@@ -327,6 +340,8 @@ def browser_of(who: str, world: World) -> Client:
             answer_age(client, 1990)
         case "young applicant":
             answer_age(client, timezone.now().year - 15)
+        case "parent":
+            give_code(client)
         case "half signed in":
             log_in(client, staff_member(Role.SUPPORT))
         case "newcomer":
@@ -334,6 +349,15 @@ def browser_of(who: str, world: World) -> Client:
         case "member":
             reauthenticated(client, world.member)
     return client
+
+
+def give_code(client: Client) -> None:
+    """Open the page behind the newest link to a parent, with the code from the next mail."""
+    path = mailed("guardian_asked", "/guardians/")
+    assert client.post(f"{path}code/").status_code == 302
+    text = mail.text_of(Message.objects.filter(template="guardian_code").latest("posted_at"))
+    (code,) = re.findall(r"(?m)^\d{4} \d{4}$", text)
+    assert client.post(f"{path}open/", {"code": code}).status_code == 302
 
 
 def answer_age(client: Client, year: int) -> None:
