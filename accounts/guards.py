@@ -53,6 +53,12 @@ def limited(action: str) -> Callable[[View[P]], View[P]]:
     return decorate
 
 
+def searching(view: View[P]) -> View[P]:
+    """Count searches for people; 429 for whoever goes through them all."""
+    guarded: View[P] = rate_limit(action="people", limit_get=True)(view)
+    return guarded
+
+
 def password_again(view: View[P]) -> View[P]:
     """Ask for the password, or the second factor, unless it was given minutes ago."""
     guarded: View[P] = reauthentication_required(view)

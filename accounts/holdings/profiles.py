@@ -6,6 +6,8 @@ from accounts.photos import delete_files
 from datamap.holding import Holding, Personal, Source
 from datamap.registry import declare
 
+PAGE = "accounts:profile"  # where the person changes it, and says who sees it
+
 declare(
     Holding(
         key="accounts.profile",
@@ -14,17 +16,18 @@ declare(
         staff_title=_("Profiles"),
         subject="subject",
         personal=(
-            Personal("phone", "user.contact.phone_number", correctable=True),
-            Personal("address", "user.contact.address", correctable=True),
-            Personal("postcode", "user.contact.address.postal_code", correctable=True),
+            Personal("phone", "user.contact.phone_number", correctable=True, page=PAGE),
+            Personal("address", "user.contact.address", correctable=True, page=PAGE),
+            Personal("postcode", "user.contact.address.postal_code", correctable=True, page=PAGE),
             Personal(
                 "about",
                 "user.content",
                 correctable=True,
+                page=PAGE,
                 contents="what the person writes about themselves",
             ),
-            Personal("interests", "user.content", correctable=True),
-            Personal("networks", "user.social", correctable=True),
+            Personal("interests", "user.content", correctable=True, page=PAGE),
+            Personal("networks", "user.social", correctable=True, page=PAGE),
             Personal("photo", "user.content.self_image"),
             Personal("handle", "user.unique_id.pseudonymous", source=Source.SITE),
         ),
