@@ -17,3 +17,4 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         import_module("accounts.receivers")
         import_module("accounts.appointing")
+        import_module("accounts.merging")

@@ -26,6 +26,7 @@ TABLE: dict[str, frozenset[Role]] = {
     "accounts.team": frozenset({Role.PRIVACY_ADMIN, Role.AUDITOR}),
     "accounts.appoint": frozenset({Role.PRIVACY_ADMIN}),
     "accounts.approvals": frozenset({Role.REVIEWER, Role.PRIVACY_ADMIN}),
+    "accounts.same_person": frozenset({Role.REVIEWER, Role.PRIVACY_ADMIN}),
     "retention.children": frozenset({Role.REVIEWER, Role.PRIVACY_ADMIN}),
     "retention.view": frozenset({Role.PRIVACY_ADMIN, Role.AUDITOR}),
     "retention.sweep": frozenset({Role.PRIVACY_ADMIN}),

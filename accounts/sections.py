@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts import child_reports, loss_reports
+from accounts import child_reports, loss_reports, merging
 from accounts.invitations import has_invitations
 from accounts.payments import takes_payments
 from accounts.visibility import has_profiles
@@ -165,5 +165,23 @@ add_errand(
         title=_("A report of something lost or stolen"),
         spans=loss_reports.spans,
         open_of=loss_reports.open_of,
+    )
+)
+add_to_staff_console(
+    Section(
+        key="accounts.same_person",
+        title=_("Two addresses, one person"),
+        text=_("Hold two addresses for one person’s, once two of you agree, or take it back."),
+        url="accounts:same_person",
+        permission=merging.ASK,
+        order=45,
+    )
+)
+add_errand(
+    Errand(
+        key=merging.ERRAND,
+        title=_("Finding out whether two addresses are one person’s"),
+        spans=merging.spans,
+        open_of=merging.open_of,
     )
 )

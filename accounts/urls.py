@@ -13,6 +13,7 @@ from accounts.views import (
     guardians,
     invitations,
     keys,
+    merging,
     payments,
     people,
     profiles,
@@ -112,5 +113,6 @@ urlpatterns = [
     path("privacy/api-keys/<slug:handle>/end/", keys.end_api_key, name="end_api_key"),
     path("staff/stolen/", emergency.losses, name="losses"),
     path("staff/stolen/<slug:reference>/", emergency.settle, name="settle_loss"),
+    path("staff/people/merge/", merging.same_person, name="same_person"),
     path("staff/children/report/", children.report, name="report_child"),
 ]

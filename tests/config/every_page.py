@@ -201,6 +201,7 @@ PAGES: dict[str, Line] = {
     "staff": by(*Role.values),
     "policy:staff_promises": by(ADMIN),
     "policy:staff_control": by(ADMIN, about=lambda world: ["accounts.age-screen"]),
+    "accounts:same_person": by(REVIEWER),
     "accounts:report_child": by(Role.SUPPORT.value),
     "accounts:losses": by(Role.SUPPORT.value),
     "accounts:settle_loss": by(Role.SUPPORT.value, about=lambda world: [world.loss.reference]),

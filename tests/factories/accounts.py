@@ -13,7 +13,7 @@ from allauth.mfa.webauthn.internal.auth import WebAuthn
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.test import Client
 from django.urls import reverse
-from fido2.cose import ES256
+from fido2.cose import ES256, CoseKey
 from fido2.utils import sha256, websafe_encode
 from fido2.webauthn import (
     Aaguid,
@@ -114,11 +114,11 @@ def security_key(user: User, name: str = "Blue key") -> Authenticator:
     """A passkey as the browser once told of it; its private half is thrown away."""
     made = ec.generate_private_key(ec.SECP256R1()).public_key()
     id_of_key = secrets.token_bytes(16)
-    credential = AttestedCredentialData.create(
-        Aaguid.NONE, id_of_key, ES256.from_cryptography_key(made)
-    )
-    # Flags of WebAuthn 6.1: somebody was there, and the data of a new key follow.
-    told = AuthenticatorData.create(sha256(b"localhost"), 0x41, 0, credential)
+    public: CoseKey = ES256.from_cryptography_key(made)  # type: ignore[no-untyped-call]  # fido2
+    credential = AttestedCredentialData.create(Aaguid.NONE, id_of_key, public)
+    # Somebody was there, and the data of a new key follow (WebAuthn 6.1).
+    flags = AuthenticatorData.FLAG.UP | AuthenticatorData.FLAG.AT
+    told = AuthenticatorData.create(sha256(b"localhost"), flags, 0, credential)
     attestation = AttestationObject.create("none", told, {})
     client_data = CollectedClientData.create("webauthn.create", b"x" * 16, "http://localhost")
     data = {
