@@ -111,11 +111,11 @@ def other_end(*, subject_id: UUID, handle: str) -> UUID:
     Raises `NotPossible`.
     """
     ours = Connection.objects.filter(Q(asker_id=subject_id) | Q(asked_id=subject_id))
-    row = ours.filter(handle=handle).first()
-    row = row or waiting_for(subject_id).filter(handle=handle).first()
-    if row is None:
-        raise NotPossible
-    return row.asked_id if row.asker_id == subject_id else row.asker_id
+    asked = waiting_for(subject_id).filter(handle=handle)
+    for rows in (ours.filter(handle=handle), asked):
+        for one, other in rows.values_list("asker_id", "asked_id"):
+            return other if one == subject_id else one
+    raise NotPossible
 
 
 # Acts -------------------------------------------------------------------------------------------

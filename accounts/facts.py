@@ -37,11 +37,12 @@ from audit.log import SYSTEM, Actor, person, record
 from consent import ledger
 from consent.ledger import Shown
 from consent.models import Kind
-from consent.options import CONTRIBUTED as CHOICE
+from consent.options import CONTRIBUTED
 from datamap.models import Subject
 from policy import current
 from policy.document import Document
 
+CHOICE: Final = CONTRIBUTED
 POINT: Final = "contributed-fact"  # the policy's collection point for members
 FIELDS: Final = frozenset({"accounts.fact.text", "accounts.fact.source"})
 LONGEST: Final = {"text": 500, "source": 200}

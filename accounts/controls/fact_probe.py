@@ -10,22 +10,25 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import keys
 from accounts.models import Fact, User
 from audit.log import SYSTEM
+from datamap.models import Subject
 
 
 def undeclared_source(*, now: datetime) -> str:
     """ "refused" when the site's own API took nothing and said why; else what it answered."""
     email = f"{secrets.token_hex(16)}@probe.invalid"
     person = User.objects.create_user(email, now=now, unconfirmed_since=None)
+    Subject.objects.filter(pk=person.subject_id).update(email=email)
     made = keys.make_site_key(
         name=f"probe {secrets.token_hex(8)}",
         scopes=["facts:write"],
         life=keys.LIVES[0],
         actor=SYSTEM,
-        now=now,
+        now=timezone.now(),  # the API's own clock, by which the key must live
     )
     body = {"email": email, "source": f"A source nobody named {secrets.token_hex(8)}", "text": "x"}
     response = _program(made.text).post(reverse("api_facts"), body, content_type="application/json")

@@ -28,32 +28,32 @@ from audit.log import person
 from policy import current
 
 PER_PAGE: Final = 50
-Act = Callable[[UUID, str, datetime], object]
+Act = Callable[[UUID, str, datetime], None]
 
 
-def _accept(me: UUID, handle: str, now: datetime) -> object:
-    return domain.accept(asked_id=me, handle=handle, actor=person(me), now=now)
+def _accept(me: UUID, handle: str, now: datetime) -> None:
+    domain.accept(asked_id=me, handle=handle, actor=person(me), now=now)
 
 
-def _decline(me: UUID, handle: str, now: datetime) -> object:
-    return domain.decline(asked_id=me, handle=handle, actor=person(me), now=now)
+def _decline(me: UUID, handle: str, now: datetime) -> None:
+    domain.decline(asked_id=me, handle=handle, actor=person(me), now=now)
 
 
-def _take_back(me: UUID, handle: str, now: datetime) -> object:
-    return domain.withdraw(asker_id=me, handle=handle, actor=person(me), now=now)
+def _take_back(me: UUID, handle: str, now: datetime) -> None:
+    domain.withdraw(asker_id=me, handle=handle, actor=person(me), now=now)
 
 
-def _end(me: UUID, handle: str, now: datetime) -> object:
-    return domain.end(subject_id=me, handle=handle, actor=person(me), now=now)
+def _end(me: UUID, handle: str, now: datetime) -> None:
+    domain.end(subject_id=me, handle=handle, actor=person(me), now=now)
 
 
-def _block(me: UUID, handle: str, now: datetime) -> object:
+def _block(me: UUID, handle: str, now: datetime) -> None:
     other = domain.other_end(subject_id=me, handle=handle)
-    return domain.block(blocker_id=me, blocked_id=other, actor=person(me), now=now)
+    domain.block(blocker_id=me, blocked_id=other, actor=person(me), now=now)
 
 
-def _unblock(me: UUID, handle: str, now: datetime) -> object:
-    return domain.unblock(blocker_id=me, handle=handle, actor=person(me), now=now)
+def _unblock(me: UUID, handle: str, now: datetime) -> None:
+    domain.unblock(blocker_id=me, handle=handle, actor=person(me), now=now)
 
 
 ACTS: Final[dict[str, tuple[Act, Any]]] = {
