@@ -137,9 +137,7 @@ def start(
             raise Subject.DoesNotExist
         for other in everybody[1:]:
             _start_one(subjects[other], asked=asked, reason=SAME_PERSON, actor=actor, now=now)
-        erasure = _start_one(
-            subjects[subject_id], asked=asked, reason=reason, actor=actor, now=now
-        )
+        erasure = _start_one(subjects[subject_id], asked=asked, reason=reason, actor=actor, now=now)
         if erasure.due_at <= now:
             send_on_commit(current_app.tasks[TASK])
     return erasure

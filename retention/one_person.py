@@ -88,8 +88,6 @@ def cancelled(erasure: Erasure, *, actor: Actor, now: datetime) -> bool:
 
 
 @receiver(split, dispatch_uid="retention.split")
-def on_split(
-    *, subject_ids: frozenset[UUID], at: datetime, actor: Actor, **kwargs: Any
-) -> None:
+def on_split(*, subject_ids: frozenset[UUID], at: datetime, actor: Actor, **kwargs: Any) -> None:
     """They are two people after all: nobody is erased because the other one asked."""
     take_back(subject_ids, actor=actor, now=at)
