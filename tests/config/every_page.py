@@ -41,6 +41,8 @@ from tests.factories.accounts import (
     security_key,
     staff_member,
 )
+from tests.factories.connections import some_connections
+from tests.factories.facts import lets_others, some_facts
 from tests.factories.invitations import invited
 from tests.factories.requests import asked_with_link, copy_made
 from tests.factories.retention import make_brake
@@ -116,6 +118,25 @@ def removable_row(world: World) -> list[Any]:
     return ["accounts.api_key", reference(holding("accounts.api_key"), made.key)]
 
 
+def with_connections(world: World) -> list[Any]:
+    """The member's page of connections, with some of each sort on it."""
+    some_connections(world.member.subject_id, now=timezone.now())
+    return []
+
+
+def with_facts(world: World) -> list[Any]:
+    """The member's page of what others said, with some of it there."""
+    some_facts(world.member.subject_id, now=timezone.now())
+    return []
+
+
+def page_that_takes_facts(world: World) -> list[Any]:
+    """The address of somebody who lets others add to their profile."""
+    user = member(first_name="Ada")
+    lets_others(user.subject_id, now=timezone.now())
+    return [handle_of(user)]
+
+
 PAGES: dict[str, Line] = {
     # For everybody.
     "front": by("visitor", "member"),
@@ -183,6 +204,9 @@ PAGES: dict[str, Line] = {
     "consent:history": by("member", about=lambda world: ["transfer", world.transfer]),
     "consent:withdraw_transfer": by("member", about=lambda world: [world.transfer]),
     "accounts:invitations": by("member", "newcomer"),
+    "accounts:connections": by("member", "newcomer", about=with_connections),
+    "accounts:facts": by("member", "newcomer", about=with_facts),
+    "accounts:tell_fact": by("member", about=page_that_takes_facts),
     "accounts:birth_date": by("member"),
     "accounts:corrections": by("member", "newcomer"),
     "accounts:remove": by("member", about=removable_row),
@@ -227,6 +251,10 @@ NO_PAGE = {
         "security_text",
     },
     "only ever sent by a form": {
+        "accounts:act_on_connection",
+        "accounts:act_on_fact",
+        "accounts:ask_person",
+        "accounts:block_person",
         "accounts:correct",
         "accounts:answer_invitation",
         "accounts:end_api_key",

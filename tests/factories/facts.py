@@ -11,6 +11,7 @@ from audit.log import person
 from consent import ledger
 from consent.ledger import Shown
 from policy import current
+from tests.factories.accounts import member
 
 WORDS = Shown("Others may add.", surface="choices")
 
@@ -50,3 +51,18 @@ def delivered(
 ) -> Fact:
     """Something an outside source delivers."""
     return facts.deliver(subject_id=subject_id, text=text, source=source, key_id=uuid4(), now=now)
+
+
+def some_facts(subject_id: UUID, *, now: datetime) -> None:
+    """One that waits, one accepted, one from outside; and one the person told about another."""
+    if Fact.objects.filter(subject_id=subject_id).exists():
+        return
+    ada, robin = member(first_name="Ada", now=now).subject_id, member(now=now).subject_id
+    kept = told(ada, subject_id, now=now, text="Tunes harpsichords for half the town.")
+    actor = person(subject_id)
+    facts.accept(
+        subject_id=subject_id, handle=kept.handle, audience="members", actor=actor, now=now
+    )
+    told(ada, subject_id, now=now, text="Once walked from Graz to Trieste.")
+    delivered(subject_id, now=now)
+    told(subject_id, robin, now=now, text="Keeps bees.")
