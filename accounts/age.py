@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 
 from accounts import signals
 from accounts.models import AgeVerdict, Guardianship, User
+from accounts.profiles import narrow
 from accounts.sessions import end_all
 from audit.log import SYSTEM, Actor, person, record, record_many
 from audit.models import AuditEntry
@@ -129,6 +130,8 @@ def learn_birth_date(
         )
         careful = learned.minor or (held.minor and not by_page)
         Subject.objects.filter(pk=held.pk).update(minor=careful)
+        if careful and not held.minor:
+            narrow(subject_id=held.pk, actor=actor, now=now)
         if by_page:
             _note_submission(held, document=version.document, actor=actor, now=now)
         if learned.minor and not learned.child:

@@ -20,12 +20,13 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from accounts.models import StaffMember, Training, Undertaking, User
+from accounts.profiles import open_profile
 from accounts.roles import Role
 from audit.log import person
 from requests import intake
 
 # Everything below these paths is about the person who is signed in, or holds the link.
-PERSONAL: Final = ("privacy/", "requests/", "contest/", "staff/", "accounts/")
+PERSONAL: Final = ("privacy/", "requests/", "contest/", "staff/", "accounts/", "people/")
 MOMENT: Final = timedelta(hours=1)
 REQUIRED: Final = {
     "Cache-Control": ("private", "no-store"),
@@ -42,8 +43,8 @@ class Page:
 
 
 def personal_pages(*, now: datetime) -> list[Page]:
-    """Every personal page that a signed-in person can open by its address alone, and their own
-    request by both of its addresses.
+    """Every personal page that a signed-in person can open by its address alone, their own request
+    by both of its addresses, and the page that others see of them.
     """
     user = User.objects.create_user(
         f"probe-{uuid4().hex}@example.invalid", None, now=now, unconfirmed_since=None
@@ -51,9 +52,13 @@ def personal_pages(*, now: datetime) -> list[Page]:
     request, token = intake.open_deletion(
         subject=user.subject, actor=person(user.subject_id), now=now
     )
+    profile = open_profile(subject_id=user.subject_id, now=now)
     client = _signed_in(user, now=now)
     found = [Page(route, missing(_open(client, f"/{route}"))) for route in sorted(set(routes()))]
-    for name, argument in (("requests:own", request.reference), ("requests:status", token)):
+    named = [("requests:own", request.reference), ("requests:status", token)]
+    if profile is not None:
+        named.append(("accounts:person", profile.handle))
+    for name, argument in named:
         found.append(Page(name, missing(_open(client, reverse(name, args=[argument])))))
     return found
 

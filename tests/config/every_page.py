@@ -44,6 +44,7 @@ from tests.factories.accounts import (
 from tests.factories.connections import some_connections
 from tests.factories.facts import lets_others, some_facts
 from tests.factories.invitations import invited
+from tests.factories.profiles import handle_of, set_profile
 from tests.factories.requests import asked_with_link, copy_made
 from tests.factories.retention import make_brake
 
@@ -137,6 +138,12 @@ def page_that_takes_facts(world: World) -> list[Any]:
     return [handle_of(user)]
 
 
+def page_of_member(world: World) -> list[Any]:
+    """The address of the member's page, with something on it."""
+    set_profile(world.member, values={"about": "I tune harpsichords."}, now=timezone.now())
+    return [handle_of(world.member)]
+
+
 PAGES: dict[str, Line] = {
     # For everybody.
     "front": by("visitor", "member"),
@@ -207,6 +214,10 @@ PAGES: dict[str, Line] = {
     "accounts:connections": by("member", "newcomer", about=with_connections),
     "accounts:facts": by("member", "newcomer", about=with_facts),
     "accounts:tell_fact": by("member", about=page_that_takes_facts),
+    "accounts:profile": by("member", "newcomer"),
+    "accounts:profile_as": by("member", about=lambda world: ["member"]),
+    "accounts:people": by("member"),
+    "accounts:person": by("member", "newcomer", about=page_of_member),
     "accounts:birth_date": by("member"),
     "accounts:corrections": by("member", "newcomer"),
     "accounts:remove": by("member", about=removable_row),
@@ -242,6 +253,7 @@ PAGES: dict[str, Line] = {
 
 NO_PAGE = {
     "files and answers for machines": {
+        "accounts:photo",
         "change_password",
         "healthz",
         "mfa_download_recovery_codes",

@@ -28,6 +28,7 @@ from tests.factories.accounts import member
 from tests.factories.api import caller
 from tests.factories.consent import decided
 from tests.factories.policy import PUBLISHED_AT, file_bytes, publish_bytes, relabelled
+from tests.factories.profiles import handle_of
 from tests.factories.requests import asked
 
 ROOT = "urn:schema"
@@ -157,9 +158,15 @@ def test_every_real_answer_is_what_the_schema_declares(
     request = asked(user, now=timezone.now())
     values = {
         "which": wecustomers.digest, "promise_id": "WC-9", "kind": "mail", "key": "service-news",
-        "reference": request.reference,
+        "reference": request.reference, "handle": handle_of(user),
     }  # fmt: skip
-    bodies = {"decide": {"on": False}, "ask": {"kind": "deletion"}, "withdraw": {}}
+    public = {"values": {"about": "x"}, "audiences": {"about": "everyone"}}
+    bodies = {
+        "decide": {"on": False},
+        "ask": {"kind": "deletion"},
+        "withdraw": {},
+        "change_own_profile": public,
+    }
     wanted = {"ask": 403}
     program = caller(user)
     last = sorted(operations(schema), key=lambda each: each[2]["operationId"] == "withdraw")
