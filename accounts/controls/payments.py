@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, TextField
+from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
@@ -81,10 +82,10 @@ def _outside_a_payment(reads: Any) -> Any:
 
 
 def _unlogged(reads: Any) -> Any:
-    entry = AuditEntry.objects.filter(
+    entry = AuditEntry.objects.annotate(note=KT("facts__note")).filter(
         verb="accounts.card-read",
         object_id=OuterRef("named"),
-        facts__note=OuterRef("own"),
+        note=OuterRef("own"),
         at=OuterRef("at"),
     )
     named = reads.annotate(named=_text("payment_named"), own=_text("pk"))

@@ -120,14 +120,8 @@ def test_refusal_says_why_and_repeats_nothing() -> None:
 def test_label_tells_what_a_bare_answer_is() -> None:
     refuse("Smith")
     refuse("123")
-    for label, text in (
-        ("Mother's maiden name", "Smith"),
-        ("CVV", "123"),
-        ("Security code", "99 "),
-    ):
-        if text == "99 ":
-            refuse(text, label=label)
-            continue
+    refuse("99 ", label="Security code")
+    for label, text in (("Mother's maiden name", "Smith"), ("CVV", "123")):
         with pytest.raises(ValidationError):
             refuse(text, label=label)
 
