@@ -75,14 +75,14 @@ def answer_invitation(request: HttpRequest, handle: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Who invites, to what, and the two answers."""
-    document = policy_with_invitations(timezone.now())
+    policy_with_invitations(timezone.now())
     found = inviting.find(token)
     name = _inviter_of(found)
     if found is None or not name:
         return gone(request)
     if request.method == "POST":
         return _accept(request, found)
-    context = {"inviter": name, "token": token, "summary": document.site.summary}
+    context = {"inviter": name, "token": token}
     return render(request, "accounts/invitation.html", context)
 
 
