@@ -33,7 +33,7 @@ SAMPLES: Mapping[str, Mapping[str, str]] = {
 
 
 def corrections(now: datetime) -> Finding:
-    """WA-15, WC-19: the owner of a new account opens the page of each correctable field, sends
+    """WA-15: the owner of a new account opens the page of each correctable field, sends
     its form back with another value, and finds it there at the next read, in the table and on the
     page. An address counts once it is proved: the probe follows the link in its own mail.
 
