@@ -36,7 +36,7 @@ from django.db.models import Q
 from accounts import guardian_access, signals
 from accounts.age import limit, report_child, today, years_before
 from accounts.models import Guardianship, User
-from audit.log import SYSTEM, Actor, person, record, staff
+from audit.log import SYSTEM, Actor, Fact, person, record, staff
 from audit.models import AuditEntry
 from consent import words
 from consent.ledger import Shown, lock_subject
@@ -125,8 +125,8 @@ def ask(
             defaults=named,
             create_defaults={**named, "asked_at": now, "answer_until": until},
         )
-        facts = {"answer_until": until.isoformat()}
-        _note(asked, verb=ASKED, actor=actor, now=now, facts=facts)
+        facts: dict[str, Fact] = {"answer_until": until.isoformat()}
+        _note(asked, verb=ASKED, actor=actor, now=now, **facts)
         guardian_access.write(
             asked, "guardian_asked", now=now, token=token, until=until, zone=document.zone
         )
@@ -167,13 +167,13 @@ def agree(
         )
         if not moved:
             raise Over
-        facts = {
+        facts: dict[str, Fact] = {
             "answer_until": until.isoformat(),
             "disclosure": disclosure,
             "method": method,
             "words": seen.digest,
         }
-        _note(row, verb=AGREED, actor=_parent(row), now=now, facts=facts)
+        _note(row, verb=AGREED, actor=_parent(row), now=now, **facts)
         row.refresh_from_db()
     return row
 
@@ -218,11 +218,12 @@ def verify(*, subject_id: UUID, method: str, decider: User, now: datetime) -> Gu
             answer_until=None,
             token_hash=guardian_access.hashed(token),
             code_hash="",
+            code_sent_at=None,
         )
         if not moved:
             raise Over
-        facts = {"method": method, "disclosure": row.disclosure}
-        _note(row, verb=VERIFIED, actor=staff(decider.pk), now=now, facts=facts)
+        facts: dict[str, Fact] = {"method": method, "disclosure": row.disclosure}
+        _note(row, verb=VERIFIED, actor=staff(decider.pk), now=now, **facts)
         guardian_access.write(row, "guardian_verified", now=now, token=token)
         row.refresh_from_db()
     return row
@@ -236,9 +237,9 @@ def change_disclosure(*, guardianship_id: UUID, may: bool, shown: Shown, now: da
         verified = Guardianship.objects.filter(pk=row.pk, state=S.VERIFIED)
         if not verified.update(disclosure=may, words_digest=seen.digest):
             raise Over
-        facts = {"disclosure": may, "words": seen.digest}
+        facts: dict[str, Fact] = {"disclosure": may, "words": seen.digest}
         verb = "accounts.guardian-changed"
-        _note(row, verb=verb, actor=_parent(row), now=now, facts=facts)
+        _note(row, verb=verb, actor=_parent(row), now=now, **facts)
 
 
 def withdraw(*, guardianship_id: UUID, erase: bool, now: datetime) -> None:
@@ -258,7 +259,7 @@ def end(*, subject_id: UUID, why: str, actor: Actor, now: datetime) -> bool:
         row = Guardianship.objects.select_for_update().filter(subject_id=subject_id).first()
         if row is None:
             return False
-        facts = {
+        facts: dict[str, Fact] = {
             "why": why,
             "state": row.state,
             "method": row.method,
@@ -266,7 +267,7 @@ def end(*, subject_id: UUID, why: str, actor: Actor, now: datetime) -> bool:
             "agreed_at": row.agreed_at.isoformat() if row.agreed_at else None,
             "verified_at": row.verified_at.isoformat() if row.verified_at else None,
         }
-        _note(row, verb=ENDED, actor=actor, now=now, facts=facts)
+        _note(row, verb=ENDED, actor=actor, now=now, **facts)
         row.delete()
     return True
 
@@ -375,6 +376,6 @@ def _note(
     verb: str,
     actor: Actor,
     now: datetime,
-    facts: dict[str, str | bool | None],
+    **facts: Fact,
 ) -> None:
     record(actor=actor, verb=verb, now=now, object=row, subject_id=row.subject_id, facts=facts)

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
+
+from django.utils.translation import gettext_lazy
 
 from datamap import registry
 from datamap.counting import present
 from policy import vocabulary
+
+# Where the usual words speak to the person the data is about.
+ABOUT_ANOTHER: dict[str, Any] = {
+    "user": gettext_lazy("data about them"),
+    "user.behavior": gettext_lazy("what they did here"),
+    "user.content": gettext_lazy("what they wrote or uploaded"),
+    "user.content.self_image": gettext_lazy("their picture"),
+    "user.demographic": gettext_lazy("facts about them"),
+    "user.demographic.age_range": gettext_lazy("whether they are a minor"),
+    "user.device": gettext_lazy("their device"),
+    "user.privacy_preferences": gettext_lazy("their privacy choices"),
+    "user.unique_id.pseudonymous": gettext_lazy("a random id without a name"),
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,11 @@ def kinds(*, subject_id: UUID) -> list[HeldKind]:
     return [
         HeldKind(
             vocabulary.staff_title(h.key),
-            tuple(dict.fromkeys(vocabulary.category(p.category) for p in h.personal)),
+            tuple(dict.fromkeys(_words(p.category) for p in h.personal)),
         )
         for h in shown
     ]
+
+
+def _words(category: str) -> str:
+    return str(ABOUT_ANOTHER.get(category) or vocabulary.category(category))

@@ -84,7 +84,8 @@ def _kept_too_long(known: list[Era], now: datetime) -> Iterator[str]:
         document = _document_at(known, begun)
         period = document.age.parent_answer or document.age.contest
         end = period.after(begun, zone=document.zone, holidays=document.site.holidays)
-        if now > end + SLACK or row["answer_until"] > end:
+        until = row["answer_until"]
+        if until is None or until > end or now > end + SLACK:
             yield f"kept without an answer:{row['pk']}"
 
 

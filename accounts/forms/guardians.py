@@ -44,9 +44,13 @@ class CodeForm(forms.Form):
 class ConsentForm(forms.Form):
     """A parent's yes: to the use, and by itself to others getting it. Nothing is chosen."""
 
-    is_parent = forms.BooleanField(label=_("I am this child's parent or guardian."))
+    is_parent = forms.BooleanField(
+        label=_("I am this child's parent or guardian."),
+        error_messages={"required": _("Tick this if it is so. If not, say no below.")},
+    )
     use = forms.BooleanField(
-        label=_("You may hold and use the child's data so that they can use their account.")
+        label=_("You may hold and use the child's data so that they can use their account."),
+        error_messages={"required": _("Tick this if you agree. If not, say no below.")},
     )
     disclosure = forms.ChoiceField(
         label=_("May other people on this site, and those named in the policy, get the data, too?"),
@@ -59,6 +63,7 @@ class ConsentForm(forms.Form):
         label=_("How shall we make sure that you are the parent?"),
         choices=M.choices,
         widget=forms.RadioSelect,
+        error_messages={"required": _("Choose one of the ways.")},
     )
     contact = forms.CharField(
         label=_("What we need for that"),

@@ -90,10 +90,10 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("form", "a signed form, by post or e-mail"),
-                            ("call", "a telephone call"),
-                            ("video", "a video call"),
-                            ("payment", "a payment by card, announced to the holder"),
+                            ("form", "A signed form, by post or e-mail"),
+                            ("call", "A telephone call"),
+                            ("video", "A video call"),
+                            ("payment", "A payment by card, announced to the holder"),
                         ],
                         max_length=10,
                     ),

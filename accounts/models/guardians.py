@@ -33,10 +33,10 @@ class Guardianship(models.Model):
         VERIFIED = "verified", _("agreed and verified")
 
     class Method(models.TextChoices):
-        FORM = "form", _("a signed form, by post or e-mail")
-        CALL = "call", _("a telephone call")
-        VIDEO = "video", _("a video call")
-        PAYMENT = "payment", _("a payment by card, announced to the holder")
+        FORM = "form", _("A signed form, by post or e-mail")
+        CALL = "call", _("A telephone call")
+        VIDEO = "video", _("A video call")
+        PAYMENT = "payment", _("A payment by card, announced to the holder")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     handle = models.CharField(max_length=32, unique=True, default=new_handle)
@@ -97,7 +97,7 @@ class Guardianship(models.Model):
             pgtrigger.Trigger(
                 name="forget_guardian",
                 when=pgtrigger.Before,
-                operation=pgtrigger.UpdateOf("guardian_id"),
+                operation=pgtrigger.UpdateOf("guardian_id"),  # type: ignore[no-untyped-call]  # no types
                 condition=pgtrigger.Q(old__guardian__isnull=False, new__guardian__isnull=True),
                 func=FORGET,
             )

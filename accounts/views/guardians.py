@@ -76,8 +76,10 @@ def guardian(request: HttpRequest, row: Guardianship, token: str) -> HttpRespons
 @behind_link
 def send_code(request: HttpRequest, row: Guardianship, token: str) -> HttpResponse:
     """Mail a code to the address that the link was mailed to."""
-    guardian_access.send_code(guardianship_id=row.pk, now=timezone.now())
-    messages.info(request, _("We sent a code to the address that got the link."))
+    if guardian_access.send_code(guardianship_id=row.pk, now=timezone.now()):
+        messages.info(request, _("We sent a code to the address that got the link."))
+    else:
+        messages.info(request, _("We sent one less than a minute ago. Look for it, or wait a bit."))
     return redirect("accounts:guardian", token=token)
 
 

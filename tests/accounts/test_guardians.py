@@ -65,7 +65,8 @@ def test_asking_holds_an_address_encrypted_and_writes_once(child: User) -> None:
     assert (row.state, row.asked_at, row.answer_until) == ("asked", NOW, NOW + TWO_WEEKS)
     assert b"parent@" not in bytes(row.address or b"")
     assert guardian_access.address_of(row) == PARENT
-    guardian = Subject.objects.get(pk=row.guardian_id)
+    guardian = row.guardian
+    assert guardian is not None
     assert (guardian.email, hasattr(guardian, "user")) == (None, False)
     (letter,) = Message.objects.filter(template="guardian_asked")
     assert (letter.subject_id, letter.category) == (guardian.pk, "account")
@@ -293,6 +294,17 @@ def test_consent_taken_back_locks_at_once_with_a_new_case(child: User, reviewer:
     assert (case.state, case.learned_at, case.arrived_at) == ("contest", later, later)
     assert not Guardianship.objects.exists()
     assert ended(child) == ["withdrawn"]
+    entry = AuditEntry.objects.get(subject_id=child.subject_id, verb=guardians.ENDED)
+    assert entry.facts == {
+        "why": "withdrawn",
+        "state": "verified",
+        "method": "call",
+        "disclosure": False,
+        "agreed_at": NOW.isoformat(),
+        "verified_at": NOW.isoformat(),
+    }
+    entry = AuditEntry.objects.get(subject_id=child.subject_id, verb=guardians.VERIFIED)
+    assert (entry.actor_id, entry.facts) == (reviewer.pk, {"method": "call", "disclosure": False})
     with pytest.raises(guardians.AlreadyAnswered):
         asked(child, now=later)
 
@@ -331,8 +343,7 @@ def test_erased_parent_takes_their_address_along_and_the_consent_ends(
     assert row.guardian_id is not None
     erase.start(subject_id=row.guardian_id, reason="request", actor=SYSTEM, now=NOW)
     erase.work(now=NOW)
-    row.refresh_from_db()
-    assert (row.guardian_id, row.address, row.address_hash) == (None, None, "")
+    assert Guardianship.objects.filter(guardian=None, address=None, address_hash="").count() == 1
     assert guardians.end_due(now=NOW + DAY) == 1
     assert flags(child)[:2] == (True, True)
     assert not Guardianship.objects.exists()

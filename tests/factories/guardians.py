@@ -96,6 +96,6 @@ def token_of(path: str) -> str:
 
 
 def _newest(row: Guardianship, template: str) -> str:
-    message = Message.objects.filter(subject_id=row.guardian_id, template=template)
+    message = Message.objects.filter(subject=row.guardian, template=template)
     newest = message.order_by("posted_at", "id").last()
     return mail.text_of(newest) if newest else ""
