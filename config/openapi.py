@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from markdown_it import MarkdownIt
 
-from audit.access import scopes
+from audit.access import scopes, site_scopes
 from audit.api import LARGEST_BODY, Problem, kinds
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -74,6 +74,7 @@ def docs(request: HttpRequest) -> HttpResponse:
         "operations": operations(document()),
         "kinds": kinds(),
         "scopes": scopes().values(),
+        "site_scopes": site_scopes().values(),
     }
     return render(request, "api/docs.html", context)
 

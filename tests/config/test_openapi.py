@@ -20,13 +20,14 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from accounts.models import User
-from audit.access import scopes
+from audit.access import scopes, site_scopes
 from audit.api import kinds
 from config import openapi
 from policy.models import PolicyVersion
 from tests.factories.accounts import member
 from tests.factories.api import caller
 from tests.factories.consent import decided
+from tests.factories.payments import site_program
 from tests.factories.policy import PUBLISHED_AT, file_bytes, publish_bytes, relabelled
 from tests.factories.profiles import handle_of
 from tests.factories.requests import asked
@@ -101,14 +102,16 @@ def test_every_address_of_the_api_is_in_the_schema(schema: dict[str, Any]) -> No
 
 
 def test_every_call_says_what_it_needs_and_how_it_fails(schema: dict[str, Any]) -> None:
-    declared = set(scopes())
+    declared = set(scopes()) | set(site_scopes())
     used = set()
     for path, _method, operation in operations(schema):
-        own = path.startswith("/api/v1/me/")
+        own = path.startswith("/api/v1/me/") or "site" in operation["tags"]
         needs = [list(each) for each in operation["security"]]
         assert needs == ([["key"]] if own else [[]]), path
         for each in operation["security"]:
             used |= set(each.get("key", []))
+        asked = {s for each in operation["security"] for s in each.get("key", [])}
+        assert asked <= (set(site_scopes()) if "site" in operation["tags"] else set(scopes()))
         wanted = {"404", "405", "406", "429", "500", "503"}
         wanted |= {"401", "403"} if own else set()
         wanted |= {"400", "413", "415"} if "requestBody" in operation else set()
@@ -172,6 +175,8 @@ def test_every_real_answer_is_what_the_schema_declares(
     last = sorted(operations(schema), key=lambda each: each[2]["operationId"] == "withdraw")
     for path, method, operation in last:
         name = operation["operationId"]
+        if "site" in operation["tags"]:
+            wanted[name] = 403  # a person's key
         body = json.dumps(bodies[name]) if name in bodies else ""
         answer = program.generic(
             method.upper(), path.format(**values), body, content_type="application/json"
@@ -185,6 +190,25 @@ def test_every_real_answer_is_what_the_schema_declares(
         pointer = component(declared["content"][kind]["schema"]["$ref"])
         validator(schema, pointer).validate(answer.json())
         assert not re.search(r"\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d", answer.content.decode()), name
+
+
+def test_real_answers_about_payments_are_what_the_schema_declares(
+    clickandchat: PolicyVersion, schema: dict[str, Any]
+) -> None:
+    shop = site_program(now=timezone.now())
+    opening = schema["components"]["schemas"]["NewPayment"]["examples"][0]
+    opening["email"] = member().email
+    for name, path, body in (
+        ("open_payment", "", opening),
+        ("read_card", "A-2026-00017/card/", {}),
+        ("close_payment", "A-2026-00017/close/", {}),
+        ("read_card", "A-2026-00017/card/", {}),
+    ):
+        answer = shop.post(f"/api/v1/payments/{path}", body, content_type="application/json")
+        (operation,) = [o for _p, _m, o in operations(schema) if o["operationId"] == name]
+        declared = operation["responses"][str(answer.status_code)]["content"]
+        pointer = component(declared[answer["Content-Type"]]["schema"]["$ref"])
+        validator(schema, pointer).validate(answer.json())
 
 
 def test_real_errors_are_what_the_schema_declares(user: User, schema: dict[str, Any]) -> None:
@@ -217,7 +241,7 @@ def test_docs_page_names_every_call_problem_and_scope(
         assert f'id="{operation["operationId"]}"' in page
     for kind in kinds():
         assert f'id="{kind.code}"' in page
-    for scope in scopes():
+    for scope in (*scopes(), *site_scopes()):
         assert f"<code>{scope}</code>" in page
     assert "First call" in page
     assert 'href="/api/schema/"' in page
@@ -226,7 +250,8 @@ def test_docs_page_names_every_call_problem_and_scope(
 def test_guide_names_every_problem_scope_and_address(schema: dict[str, Any]) -> None:
     guide = openapi.GUIDE.read_text(encoding="utf-8")
     assert [k.code for k in kinds() if f"`{k.code}`" not in guide] == []
-    assert [s for s in scopes() if f"`{s}`" not in guide] == []
+    known = (*scopes(), *site_scopes())
+    assert [s for s in known if f"`{s}`" not in guide] == []
     for path in (
         "/api/v1/policy/",
         "/api/v1/promises/",
