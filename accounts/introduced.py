@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from accounts.models import Block
 from accounts.visibility import Reach, Viewer, reaches, rows, show
 
 NAME: Final = ("first_name", "last_name")
@@ -46,3 +47,18 @@ def names(*, people: Collection[UUID | None], to: UUID, now: datetime) -> dict[U
         s.subject_id: Known(s.name, s.handle if s.subject_id in paged else "")
         for s in show(profiles, by_act, now=now, only=NAME)
     }
+
+
+def blocked_names(*, people: Collection[UUID | None], by: UUID, now: datetime) -> dict[UUID, Known]:
+    """Person → their name, for the list of whom one blocked, or nobody could lift a block again.
+
+    As members see it; of somebody who blocked back, as little as a visitor. Without their page.
+    """
+    wanted = {each for each in people if each is not None}
+    if not wanted:
+        return {}
+    back = Block.objects.filter(blocker_id__in=wanted, blocked_id=by)
+    blocked_back = set(back.values_list("blocker_id", flat=True))
+    near = {each: Reach.VISITOR if each in blocked_back else Reach.MEMBER for each in wanted}
+    profiles = rows(Q(subject_id__in=wanted))
+    return {s.subject_id: Known(s.name) for s in show(profiles, near, now=now, only=NAME)}

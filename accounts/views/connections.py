@@ -21,7 +21,7 @@ from accounts import connections as domain
 from accounts import people
 from accounts.connections import Asked, BlockedByYou, NotPossible, TooMany
 from accounts.guards import limited, own_account
-from accounts.introduced import NOBODY, Known, names
+from accounts.introduced import NOBODY, Known, blocked_names, names
 from accounts.visibility import viewer_of
 from audit.access import personal
 from audit.log import person
@@ -80,14 +80,15 @@ def connections(request: HttpRequest) -> HttpResponse:
         raise Http404
     ends = {c.pk: c.asked_id if c.asker_id == me else c.asker_id for c in page}
     everybody = [*ends.values(), *(r.asker_id for r in waiting), *(r.asked_id for r in asked)]
-    known = names(people=[*everybody, *(b.blocked_id for b in blocks)], to=me, now=now)
+    known = names(people=everybody, to=me, now=now)
+    lost = blocked_names(people=[b.blocked_id for b in blocks], by=me, now=now)
     context = {
         "point": point,
         "page": page,
         "connected": [_line(c, known.get(ends[c.pk])) for c in page],
         "waiting": [_line(r, known.get(r.asker_id)) for r in waiting],
         "asked": [_line(r, known.get(r.asked_id)) for r in asked],
-        "blocked": [_line(b, known.get(b.blocked_id) if b.blocked_id else None) for b in blocks],
+        "blocked": [_line(b, lost.get(b.blocked_id) if b.blocked_id else None) for b in blocks],
         "nav_current": "privacy",
     }
     return render(request, "accounts/connections.html", context)

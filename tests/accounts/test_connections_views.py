@@ -147,9 +147,24 @@ def test_a_blocked_person_meets_nobody() -> None:
         unknown = client.post(reverse(f"accounts:{name}", args=["nobody"]))
         assert (found.status_code, unknown.status_code) == (404, 404)
     assert "block" not in text_of(client.get(reverse("accounts:people"))).lower()
+    assert "Ada E." in text_of(robins.get(reverse("accounts:connections")))
     handle = Block.objects.get().handle
     robins.post(reverse("accounts:act_on_connection", args=[handle, "unblock"]))
     assert client.get(reverse("accounts:person", args=[page_of(robin)])).status_code == 200
+
+
+def test_who_blocked_back_shows_no_name() -> None:
+    ada, robin = member(first_name="Ada"), member(first_name="Robin")
+    for one, other in ((ada, robin), (robin, ada)):
+        connections.block(
+            blocker_id=one.subject_id,
+            blocked_id=other.subject_id,
+            actor=SYSTEM,
+            now=timezone.now(),
+        )
+    page = text_of(browser(robin).get(reverse("accounts:connections")))
+    assert "Somebody whose name you can&#x27;t see" in page or "name you can't see" in page
+    assert "Ada" not in page
 
 
 def test_somebody_who_asks_is_known_by_name_and_a_minor_too() -> None:
