@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -46,6 +46,7 @@ from policy import current, vocabulary
 from policy.document import Document
 
 POINT: Final = "invitation"  # the policy's collection point
+SHOWN_FOR: Final = timedelta(days=90)
 FIELD: Final = "accounts.invitation.address_hash"
 # A name that a mail program would make a link of, or that carries a message of its own.
 NO_NAME: Final = re.compile(r"[@/\\]|www\.|\w\.\w{2}", re.IGNORECASE)
@@ -210,6 +211,12 @@ def name_of(user: User) -> str:
     if not name or NO_NAME.search(name):
         raise NoName
     return name
+
+
+def counts(*, subject_id: UUID, now: datetime) -> list[Referral]:
+    """How many the person invited lately, by day, newest first."""
+    rows = Referral.objects.filter(inviter=subject_id, day__gte=(now - SHOWN_FOR).date())
+    return list(rows.order_by("-day"))
 
 
 def left_today(*, subject_id: UUID, document: Document, now: datetime) -> int:

@@ -30,6 +30,8 @@ add_to_privacy_centre(
         shown=has_profiles,
     )
 )
+add_scope(Scope(key="invitations:read", text=_("See how many people you invited.")))
+add_scope(Scope(key="invitations:write", text=_("Invite people by e-mail in your name.")))
 add_scope(Scope(key="people:read", text=_("See other people as you see them.")))
 add_scope(Scope(key="profile:read", text=_("See your profile, and who sees which part.")))
 add_scope(Scope(key="profile:write", text=_("Change your profile, and who sees which part.")))

@@ -4,6 +4,7 @@ from django.urls import path
 
 from accounts.api import Me
 from accounts.fact_api import FactsView
+from accounts.invitation_api import InvitationsView
 from accounts.payment_api import ClosePaymentView, PaymentsView, PaysView
 from accounts.profile_api import OwnViewOfPersonView, PersonView, ProfileView
 from consent.api import ChoicesView, ChoiceView, HistoryView
@@ -29,6 +30,7 @@ urlpatterns = [
     path("me/", Me.as_view(), name="api_me"),
     path("me/profile/", ProfileView.as_view(), name="api_profile"),
     path("me/people/<handle>/", OwnViewOfPersonView.as_view(), name="api_person_as_own"),
+    path("me/invitations/", InvitationsView.as_view(), name="api_invitations"),
     path("people/<handle>/", PersonView.as_view(), name="api_person"),
     path("me/choices/", ChoicesView.as_view(), name="api_choices"),
     path("me/choices/<slug:kind>/<slug:key>/", ChoiceView.as_view(), name="api_choice"),

@@ -15,6 +15,13 @@ from datamap.email import normalise_email
 SEPARATORS = frozenset('",;<>()')
 
 
+def one_address(typed: str) -> str:
+    """The address, normalised. Raises `ValidationError` for a list, a name or hidden characters."""
+    if SEPARATORS & set(typed) or not typed.isprintable():
+        raise ValidationError(_("Enter one e-mail address, such as name@example.com."))
+    return normalise_email(typed)
+
+
 class OneAddressForm(forms.Form):
     """One e-mail address and nothing else: no name, no list, no second line."""
 
@@ -23,10 +30,7 @@ class OneAddressForm(forms.Form):
         self.fields["email"] = email_field(label, autocomplete=whose)
 
     def clean_email(self) -> str:
-        typed: str = self.cleaned_data["email"]
-        if SEPARATORS & set(typed) or not typed.isprintable():
-            raise ValidationError(_("Enter one e-mail address, such as name@example.com."))
-        return normalise_email(typed)
+        return one_address(self.cleaned_data["email"])
 
 
 class InviteForm(OneAddressForm):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,14 +18,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import invitations as inviting
 from accounts.forms.invitations import InviteForm
 from accounts.guards import limited, own_account
-from accounts.models import Invitation, Referral, User
+from accounts.models import Invitation, User
 from audit.access import personal
 from audit.log import person
 from consent.ledger import Shown
 from policy import current
 from policy.document import Document
 
-SHOWN_FOR = timedelta(days=90)
 INVITED = "invitation"  # where a browser's session keeps which invitation its owner said yes to
 
 
@@ -46,7 +45,7 @@ def invitations(request: HttpRequest) -> HttpResponse:
         "form": form,
         "point": point,
         "left": inviting.left_today(subject_id=user.subject_id, document=document, now=now),
-        "days": _days(user, now),
+        "days": inviting.counts(subject_id=user.subject_id, now=now),
         "received": [_received(row) for row in inviting.received(user.subject_id)],
         "nav_current": "privacy",
     }
@@ -162,11 +161,6 @@ def _reason(refused: inviting.InvitationRefused) -> tuple[str | None, str]:
             )
         case _:
             return None, _("Your account can't invite anybody for now.")
-
-
-def _days(user: User, now: datetime) -> list[Referral]:
-    rows = Referral.objects.filter(inviter=user.subject_id, day__gte=(now - SHOWN_FOR).date())
-    return list(rows.order_by("-day"))
 
 
 def _received(row: Invitation) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
@@ -73,7 +72,7 @@ def test_fifty_inviters_at_once_make_one_message(robin: User, smtp: Server) -> N
     with ThreadPoolExecutor(4) as pool:
         tallies = [in_thread(pool, send_all) for _ in range(4)]
         counted = [tally.result(PATIENCE) for tally in tallies]
-    assert sum((Counter(c) for c in counted), Counter()) == {"sent": 1}  # type: ignore[arg-type]
+    assert [c for c in counted if c] == [{"sent": 1}]
     assert len(smtp.mailbox.taken) == 1
     assert Message.objects.filter(category="invitation").count() == 1
     assert Invitation.objects.count() == MANY

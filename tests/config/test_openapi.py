@@ -169,8 +169,9 @@ def test_every_real_answer_is_what_the_schema_declares(
         "ask": {"kind": "deletion"},
         "withdraw": {},
         "change_own_profile": public,
+        "invite": {"email": "friend@example.com"},
     }
-    wanted = {"ask": 403}
+    wanted = {"ask": 403, "invite": 202}
     program = caller(user)
     last = sorted(operations(schema), key=lambda each: each[2]["operationId"] == "withdraw")
     for path, method, operation in last:
