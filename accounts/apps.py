@@ -16,5 +16,6 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("accounts.receivers")
+        import_module("accounts.publication")
         import_module("accounts.appointing")
         import_module("accounts.merging")
