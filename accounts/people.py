@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from accounts.models import Profile
-from accounts.visibility import Shown, Viewer, reaches, rows, settings_of, show
+from accounts.visibility import WITH, Shown, Viewer, reaches, rows, settings_of, show
 from policy import current
 
 NOBODY: Final = UUID(int=0)
@@ -88,7 +88,7 @@ def _windows(words: list[str]) -> Iterator[list[Profile]]:
         )
     after = ""
     for _number in range(MOST_WINDOWS):
-        found = Profile.objects.filter(condition, handle__gt=after).select_related("subject__user")
+        found = Profile.objects.filter(condition, handle__gt=after).select_related(*WITH)
         profiles = list(found.order_by("handle")[:WINDOW])
         if profiles:
             yield profiles

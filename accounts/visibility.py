@@ -13,7 +13,8 @@ A field is set to one of four audiences. How near a viewer is to an owner says w
 
 A block, in either direction, makes both see what a visitor sees, and says so nowhere. Somebody
 locked, restricted, erased, closed or not yet confirmed is shown to nobody else, and sees others as
-a visitor. Of people under age nothing is shown to visitors, whatever is set.
+a visitor. Of people under age nothing is shown to visitors, whatever is set; children who are here
+with a parent's consent are shown to others only if the parent said yes to that, too.
 
 Without a setting a default holds: other members see the first name, the initial of the last name
 and the photo, where the policy names them as recipients (WC-17); nobody sees anything else. For
@@ -41,6 +42,7 @@ from datamap.models import Subject
 from policy import current
 from policy.document import Document
 
+WITH: Final = ("subject__user", "subject__guardianship")  # what deciding needs of a profile
 POINT: Final = "profile"  # the policy's collection point that says what a profile may hold
 
 
@@ -186,7 +188,7 @@ def visible_to(
 
 def rows(condition: Q) -> list[Profile]:
     """Profiles with their owners, in one query."""
-    return list(Profile.objects.filter(condition).select_related("subject__user"))
+    return list(Profile.objects.filter(condition).select_related(*WITH))
 
 
 def reaches(*, owners: Collection[UUID], viewer: Viewer) -> dict[UUID, Reach]:
@@ -270,7 +272,8 @@ def _is_there(profile: Profile, reach: Reach) -> bool:
         return False
     if reach is Reach.OWNER:
         return True
-    closed = subject.locked or subject.restricted
+    ward = getattr(subject, "guardianship", None)
+    closed = subject.locked or subject.restricted or (ward is not None and not ward.discloses)
     return not closed and user.is_active and user.unconfirmed_since is None
 
 

@@ -105,3 +105,8 @@ class Guardianship(models.Model):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+    @property
+    def discloses(self) -> bool:
+        """Whether a verified parent lets others get the child's data."""
+        return self.state == self.State.VERIFIED and self.disclosure

@@ -12,7 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts import guardian_access, guardians
 from accounts.age import learn_birth_date
 from accounts.kinds_held import kinds
-from accounts.models import AgeVerdict, Guardianship, Session, User
+from accounts.models import AgeVerdict, Guardianship, Profile, ProfileSetting, Session, User
+from accounts.visibility import Viewer, visible
 from audit.log import SYSTEM
 from audit.models import AuditEntry
 from consent import mail
@@ -334,6 +335,20 @@ def test_disclosure_is_a_consent_of_its_own(child: User, reviewer: User) -> None
     guardians.change_disclosure(guardianship_id=row.pk, may=True, shown=WORDS, now=NOW)
     assert guardians.undisclosed(everybody) == set()
     assert flags(child) == (False, False, True)
+
+
+def test_child_is_shown_to_others_only_by_the_second_consent(child: User, reviewer: User) -> None:
+    ProfileSetting.objects.create(
+        subject=child.subject, key="first_name", audience="members", since=NOW
+    )
+    Profile.objects.create(subject=child.subject, opened_at=NOW, changed_at=NOW)
+    owner, seen_by = child.subject_id, Viewer(subject_id=reviewer.subject_id)
+    row = verified(child, reviewer, now=NOW)
+    assert visible(owner=owner, viewer=seen_by, now=NOW) is None
+    guardians.change_disclosure(guardianship_id=row.pk, may=True, shown=WORDS, now=NOW)
+    shown = visible(owner=owner, viewer=seen_by, now=NOW)
+    assert shown is not None
+    assert shown.values == {"first_name": "Kim"}
 
 
 def test_erased_parent_takes_their_address_along_and_the_consent_ends(
