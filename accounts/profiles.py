@@ -83,12 +83,15 @@ class WrongParts(ValueError):
 
 @dataclass(frozen=True)
 class Own:
-    """A profile as its owner sees it. audiences: part → who sees it, set or by default."""
+    """A profile as its owner sees it. audiences: part → who sees it, set or by default. needed: the
+    parts that no account may be without.
+    """
 
     handle: str
     parts: tuple[Part, ...]
     values: Mapping[str, str]
     audiences: Mapping[str, str]
+    needed: frozenset[str]
     minor: bool
 
     @property
@@ -120,6 +123,7 @@ def own(*, subject_id: UUID, now: datetime) -> Own:
         parts=parts,
         values={part.key: value_of(profile, part) for part in parts},
         audiences={part.key: _audience(part, chosen, profile, document) for part in parts},
+        needed=frozenset(part.key for part in parts if part.data in _needed(document)),
         minor=user.subject.minor,
     )
 

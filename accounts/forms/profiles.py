@@ -7,6 +7,8 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts import photos, profiles
@@ -22,7 +24,8 @@ AUTOCOMPLETE: Final = {
     "postcode": "postal-code",
 }
 HINTS: Final = {
-    "last_name": _("Without it others see only the initial."),
+    "first_name": _("Shown with the initial of your last name."),
+    "last_name": _("Whoever may not see it sees the initial."),
     "networks": _("Where you went to school, work, sing, play, or whatever you belong to."),
     "photo": _("JPEG, PNG or WebP, up to 5 MB. Where and when it was taken is not kept."),
 }
@@ -39,13 +42,15 @@ class ProfileForm(forms.Form):
         super().__init__(*args, **kwargs)
         choices = [(a.value, a.label) for a in audiences_for(minor=own.minor)]
         for part in own.parts:
-            self.fields[part.key] = _photo_field(part) if part.key == "photo" else _field(part)
+            needed = part.key in own.needed
+            is_photo = part.key == "photo"
+            self.fields[part.key] = _photo_field(part) if is_photo else _field(part, needed)
             if part.key == "photo" and own.values["photo"]:
                 self.fields["photo_remove"] = forms.BooleanField(
                     label=_("Delete the photo"), required=False
                 )
             self.fields[f"see_{part.key}"] = forms.ChoiceField(
-                label=_("Who sees it"),
+                label=_whose(part),
                 choices=choices,
                 error_messages={"required": _("Say who sees this.")},
             )
@@ -56,7 +61,6 @@ class ProfileForm(forms.Form):
         return [
             {
                 "key": part.key,
-                "label": part.label,
                 "field": self[part.key],
                 "see": self[f"see_{part.key}"],
                 "remove": self["photo_remove"] if self._may_remove(part) else None,
@@ -101,7 +105,17 @@ def _initial(own: Own) -> dict[str, str]:
     return values | {f"see_{key}": audience for key, audience in own.audiences.items()}
 
 
-def _field(part: Part) -> forms.Field:
+def _whose(part: Part) -> SafeString:
+    """The words beside a part; whoever does not see what stands beside it hears it."""
+    asked = _("Who sees it")
+    return format_html('{}<span class="visually-hidden">: {}</span>', asked, _label(part))
+
+
+def _label(part: Part) -> Any:
+    return _("First name") if part.key == "first_name" else part.label
+
+
+def _field(part: Part, needed: bool) -> forms.Field:
     rule = RULES[part.key]
     attrs = {"autocomplete": AUTOCOMPLETE.get(part.key, "off")}
     if part.key == "phone":
@@ -112,8 +126,9 @@ def _field(part: Part) -> forms.Field:
         profiles.clean(part.key, text)
 
     return forms.CharField(
-        label=_("First name") if part.key == "first_name" else part.label,
-        required=False,
+        label=_label(part),
+        required=needed,
+        error_messages={"required": _("An account needs this. You can change it.")},
         max_length=rule.longest,
         help_text=HINTS.get(part.key, ""),
         validators=[check],
