@@ -57,29 +57,43 @@ class NotRemovable(Exception):
 class Datum:
     """One field of one row, as its owner sees it.
 
-    page: URL name of the page where it is changed; empty: here. needed: the policy can't do
-    without. notices: the words beside the question, by collection point. said_at: when the owner
-    last said something about it.
+    value: none where only its own page can read it. filled: whether there is any. page: URL name
+    of the page where it is changed; empty: here. needed: the policy can't do without. notice: the
+    words beside the question. said_at: when the owner last said something about it.
     """
 
     name: str
     label: str
     value: Any
+    filled: bool
     page: str
     needed: bool
-    notices: Mapping[str, str]
+    notice: str
     said: str
     said_at: datetime | None
 
 
 @dataclass(frozen=True)
+class Word:
+    """What an owner said about some data, and when. said: one of `Confirmation.Said`."""
+
+    said: str
+    at: datetime
+    labels: list[str]
+
+
+@dataclass(frozen=True)
 class Entry:
-    """One row of the person's, or the place of one. ref: its random name in addresses."""
+    """One row of the person's, or the place of one.
+
+    ref: its random name in addresses. about: what else is in it, by label, to tell rows apart.
+    """
 
     holding: Holding
     ref: str
     row: Model | None
     data: tuple[Datum, ...]
+    about: Mapping[str, str]
     removable: bool
 
     @property
@@ -95,7 +109,21 @@ class Entry:
     @property
     def notices(self) -> list[str]:
         """The words beside what is asked here, each once."""
-        return list(dict.fromkeys(text for datum in self.here for text in datum.notices.values()))
+        return list(dict.fromkeys(datum.notice for datum in self.here if datum.notice))
+
+    @property
+    def any_filled(self) -> bool:
+        """Whether there is anything to say "it is right" about."""
+        return self.row is not None and any(datum.filled for datum in self.data)
+
+    @property
+    def words(self) -> list[Word]:
+        """What the owner said about the data, what was said at once in one line."""
+        found: dict[tuple[str, datetime], list[str]] = {}
+        for datum in self.data:
+            if datum.said_at is not None:
+                found.setdefault((datum.said, datum.said_at), []).append(datum.label)
+        return [Word(said, at, labels) for (said, at), labels in found.items()]
 
 
 def entries(*, subject_id: UUID, document: Document) -> list[Entry]:
@@ -309,7 +337,18 @@ def _entry(
         if personal.correctable and (personal.page or _takes(kind, personal, row, document)):
             word = said.get((kind.key, ref, personal.name))
             data.append(_datum(kind, personal, row, word, document))
-    return Entry(kind, ref, row, tuple(data), row is not None and may_remove(kind, document))
+    removable = row is not None and may_remove(kind, document)
+    return Entry(kind, ref, row, tuple(data), _about(kind, row) if removable else {}, removable)
+
+
+def _about(kind: Holding, row: Model | None) -> dict[str, str]:
+    """Short texts in a row that can't be changed and are no secret."""
+    found = {}
+    for personal in kind.personal:
+        value = getattr(row, personal.name) if row is not None else None
+        if isinstance(value, str) and value and not (personal.correctable or personal.secret):
+            found[vocabulary.field_label(kind, personal)] = value
+    return found
 
 
 def _datum(
@@ -325,9 +364,10 @@ def _datum(
         name=personal.name,
         label=vocabulary.field_label(kind, personal),
         value=_shown(row, personal),
+        filled=row is not None and _is_filled(row, personal.name),
         page=personal.page,
         needed=any(name in point.required for point in points),
-        notices={point.key: point.notice for point in points},
+        notice=points[0].notice if points else "",
         said=word.said if word else "",
         said_at=word.at if word else None,
     )
