@@ -338,7 +338,8 @@ def _entry(
             word = said.get((kind.key, ref, personal.name))
             data.append(_datum(kind, personal, row, word, document))
     removable = row is not None and may_remove(kind, document)
-    return Entry(kind, ref, row, tuple(data), _about(kind, row) if removable else {}, removable)
+    about = _about(kind, row) if removable and not data else {}
+    return Entry(kind, ref, row, tuple(data), about, removable)
 
 
 def _about(kind: Holding, row: Model | None) -> dict[str, str]:

@@ -32,6 +32,7 @@ declare(
             Personal("handle", "user.unique_id.pseudonymous", source=Source.SITE),
         ),
         other=("id", "subject", "photo_at", "guarded", "opened_at", "changed_at"),
+        removable=True,
         lasting=True,
         outside=delete_files,
     ),

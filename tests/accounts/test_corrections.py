@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
+from django.core.files.storage import storages
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -19,7 +20,7 @@ from accounts.adapter import AccountAdapter
 from accounts.age import Learned
 from accounts.controls import corrections as control
 from accounts.controls import signup
-from accounts.models import AgeVerdict, ApiKey, Confirmation, User
+from accounts.models import AgeVerdict, ApiKey, Confirmation, Profile, User
 from accounts.signals import data_corrected
 from accounts.views import birth_date
 from audit.control import controls as declared
@@ -35,6 +36,7 @@ from policy.models import PolicyVersion
 from tests.accounts.dump import dump
 from tests.factories.accounts import member, reauthenticated, staff_member
 from tests.factories.policy import edited, publish_bytes, relabelled
+from tests.factories.profiles import profile_of, set_profile, with_profile
 
 NOW = datetime(2026, 3, 6, 12, tzinfo=UTC)
 ACCOUNT = "accounts.account"
@@ -445,6 +447,26 @@ def test_removing_goes_on_until_nothing_is_left(ada: User, monkeypatch: pytest.M
         now=NOW,
     )
     assert (gone, ApiKey.objects.count()) == (5, 0)
+
+
+def test_a_removed_profile_goes_with_its_photo_and_a_new_one_can_be_begun(
+    client: Client, wecustomers: PolicyVersion
+) -> None:
+    ada, eve = with_profile("everyone"), with_profile("everyone")
+    reauthenticated(client, ada)
+    photo, handle = profile_of(ada).photo, profile_of(ada).handle
+    assert storages["photos"].exists(photo)
+    ref = ref_of(ada, "accounts.profile")
+    assert "Shown on its own page." in client.get(PAGE).content.decode()
+    client.post(reverse("accounts:remove", args=["accounts.profile", ref]))
+    assert not Profile.objects.filter(subject=ada.subject).exists()
+    assert not storages["photos"].exists(photo)
+    assert Client().get(f"/people/{handle}/").status_code == 404
+    assert storages["photos"].exists(profile_of(eve).photo)
+    evidence = evaluate(control=declared()["retention.lasting"], now=timezone.now())
+    assert (evidence.outcome, evidence.violation_ids) == ("kept", [])
+    set_profile(ada, values={"about": "Here again."}, now=timezone.now())
+    assert profile_of(ada).handle != handle
 
 
 # The control ------------------------------------------------------------------------------------
