@@ -22,6 +22,7 @@ from retention.models import ChildCase, SweepRun
 from retention.sweep import join, sweep
 from retention.tasks import sweep_tick
 from tests.factories.accounts import prove_second_factor, staff_member
+from tests.factories.guardians import agreed
 from tests.factories.retention import make_person, make_sessions
 
 pytestmark = pytest.mark.django_db
@@ -129,7 +130,7 @@ def test_confirm_and_parent_need_a_reason(reviewer: User, client: Client) -> Non
     assert client.post(url("confirm", case), {"confirm-reason": "School"}).status_code == 302
     case.refresh_from_db()
     assert case.state == S.ERASING
-    client.post(url("parent", case), {"parent-reason": "Form"})
+    client.post(url("parent", case), {"parent-reason": "Form", "parent-method": "form"})
     client.post(url("release", case), RIGHT_DATE)
     case.refresh_from_db()
     assert case.state == S.ERASING
@@ -137,7 +138,9 @@ def test_confirm_and_parent_need_a_reason(reviewer: User, client: Client) -> Non
 
 def test_parent_opens_the_account(reviewer: User, client: Client) -> None:
     case = make_case()
-    assert client.post(url("parent", case), {"parent-reason": "Signed form"}).status_code == 302
+    agreed(User.objects.get(subject_id=case.subject_id), now=timezone.now())
+    form = {"parent-reason": "Signed form", "parent-method": "form"}
+    assert client.post(url("parent", case), form).status_code == 302
     case.refresh_from_db()
     assert (case.state, case.ground) == (S.RELEASED, "parent")
 
