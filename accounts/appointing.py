@@ -35,8 +35,13 @@ def _tell(asked: Approval) -> str:
 
 
 def _carry_out(asked: Approval, by: User, now: datetime) -> None:
-    user = User.objects.select_related("subject", "staff_member").get(subject=asked.about_id)
-    staff.appoint(user=user, role=Role(asked.details["role"]), actor=by_staff(by.pk), now=now)
+    user = User.objects.select_related("subject").filter(subject=asked.about_id).first()
+    if user is None or user.subject.locked or not user.is_active:
+        raise approval.CantBeDone
+    try:
+        staff.appoint(user=user, role=Role(asked.details["role"]), actor=by_staff(by.pk), now=now)
+    except staff.NotConfirmed:
+        raise approval.CantBeDone from None
 
 
 approval.declare(

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -29,10 +29,12 @@ from django.db.models import QuerySet
 
 from accounts.models import Approval, User
 from accounts.staff import may, stands_in_for
+from audit.errands import Span
 from audit.log import record, staff
 from datamap.encryption import decrypt, encrypt
 from datamap.models import Subject
 
+ERRAND: Final = "approval"
 LIVES: Final = timedelta(days=14)  # from then on it has to be asked for again
 LONGEST_NOTE: Final = 1000
 D = Approval.Decision
@@ -55,6 +57,13 @@ class Kind:
     carry_out: Callable[[Approval, User, datetime], None]
 
 
+@dataclass(frozen=True)
+class _Seat:
+    """A right to decide: one's own, or that of the absent person one stands in for."""
+
+    in_place_of: User | None
+
+
 class NotAllowed(PermissionError):
     """Neither the person's role nor somebody they stand in for may do this."""
 
@@ -69,6 +78,10 @@ class AlreadyAsked(ValueError):
 
 class NotWaiting(ValueError):
     """It was decided, taken back, or its time is over."""
+
+
+class CantBeDone(ValueError):
+    """What was asked for is no longer possible; a kind's `carry_out` raises it."""
 
 
 class Changed(ValueError):
@@ -140,8 +153,8 @@ def ask(
 def approve(*, handle: str, seen: str, by: User, now: datetime) -> Approval:
     """Agree, and have it done at once. seen: the digest of what the person saw.
 
-    Raises `NotWaiting`, `NotAllowed`, `OwnAffair`, `Changed`, and what the kind raises when it
-    can't be done any more; then nothing is decided.
+    Raises `NotWaiting`, `NotAllowed`, `OwnAffair`, `Changed`, and `CantBeDone`; then nothing is
+    decided.
     """
     with transaction.atomic():
         approval = _held(handle, now)
@@ -180,14 +193,10 @@ def seat(*, approval: Approval, by: User, now: datetime) -> User | None:
     """
     if by.subject_id in (approval.asked_by_id, approval.about_id):
         raise OwnAffair
-    needed = kind_of(approval).decide
-    if may(by, needed):
-        return None
-    for absent, named_by in stands_in_for(user=by, now=now):
-        involved = absent.subject_id in (approval.asked_by_id, approval.about_id)
-        if may(absent, needed) and not involved and not _is_asker(approval, named_by):
-            return absent
-    raise NotAllowed
+    found = _seat(approval, by, []) or _seat(approval, by, stands_in_for(user=by, now=now))
+    if found is None:
+        raise NotAllowed
+    return found.in_place_of
 
 
 def waiting(*, now: datetime) -> QuerySet[Approval]:
@@ -196,9 +205,52 @@ def waiting(*, now: datetime) -> QuerySet[Approval]:
     return rows.select_related("asked_by__user", "about__user").order_by("asked_at", "pk")
 
 
+def open_to(*, user: User, now: datetime) -> list[tuple[Approval, bool]]:
+    """What waits for this person's decision, and what they asked for (True); two queries."""
+    stands_for = stands_in_for(user=user, now=now)
+    found = []
+    for each in waiting(now=now):
+        mine = each.asked_by_id == user.subject_id
+        if mine or _seat(each, user, stands_for) is not None:
+            found.append((each, mine))
+    return found
+
+
+def spans(references: Collection[str]) -> dict[str, Span]:
+    """Handle → about whom, and from when to when it waits for a decision; one query."""
+    rows = Approval.objects.filter(handle__in=references, about__isnull=False)
+    return {
+        handle: Span(about, asked, decided or expires)
+        for handle, about, asked, decided, expires in rows.values_list(
+            "handle", "about_id", "asked_at", "decided_at", "expires_at"
+        )
+        if about is not None
+    }
+
+
+def open_of(subject_id: UUID, now: datetime) -> list[str]:
+    """Handles of what waits for a decision about this person; one query."""
+    return list(waiting(now=now).filter(about=subject_id).values_list("handle", flat=True))
+
+
 def note_of(approval: Approval) -> str:
     """Why it was asked for; empty when nothing was said or the words are gone."""
     return decrypt(bytes(approval.note)) if approval.note else ""
+
+
+def _seat(approval: Approval, by: User, stands_for: list[tuple[User, UUID]]) -> _Seat | None:
+    """In what capacity the person may decide; none if they may not."""
+    involved = (approval.asked_by_id, approval.about_id)
+    if by.subject_id in involved:
+        return None
+    needed = kind_of(approval).decide
+    if may(by, needed):
+        return _Seat(None)
+    for absent, named_by in stands_for:
+        free = absent.subject_id not in involved and not _is_asker(approval, named_by)
+        if free and may(absent, needed):
+            return _Seat(absent)
+    return None
 
 
 def _is_asker(approval: Approval, user_id: UUID) -> bool:

@@ -43,7 +43,7 @@ ENDS: Final = ("kept", "merged")
 _INSTANT: Final = timedelta(microseconds=1)
 
 
-class Unfit(ValueError):
+class Unfit(approval.CantBeDone):
     """These two can't be held for one person."""
 
 

@@ -22,7 +22,7 @@ TABLE: dict[str, frozenset[Role]] = {
     "requests.view": frozenset({Role.SUPPORT, Role.REVIEWER, Role.PRIVACY_ADMIN, Role.AUDITOR}),
     "requests.review": frozenset({Role.REVIEWER, Role.PRIVACY_ADMIN}),
     "accounts.report_child": frozenset({Role.SUPPORT, Role.REVIEWER, Role.PRIVACY_ADMIN}),
-    "accounts.people": frozenset({Role.SUPPORT, Role.REVIEWER, Role.PRIVACY_ADMIN}),
+    "accounts.find_person": frozenset({Role.SUPPORT, Role.REVIEWER, Role.PRIVACY_ADMIN}),
     "accounts.team": frozenset({Role.PRIVACY_ADMIN, Role.AUDITOR}),
     "accounts.appoint": frozenset({Role.PRIVACY_ADMIN}),
     "accounts.approvals": frozenset({Role.REVIEWER, Role.PRIVACY_ADMIN}),

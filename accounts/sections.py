@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts import child_reports, loss_reports, merging
+from accounts import approval, child_reports, loss_reports, merging
 from accounts.invitations import has_invitations
 from accounts.payments import takes_payments
 from accounts.visibility import has_profiles
@@ -167,6 +167,53 @@ add_errand(
         title=_("A report of something lost or stolen"),
         spans=loss_reports.spans,
         open_of=loss_reports.open_of,
+    )
+)
+add_errand(
+    Errand(
+        key=approval.ERRAND,
+        title=_("A decision of two people"),
+        spans=approval.spans,
+        open_of=approval.open_of,
+    )
+)
+add_to_privacy_centre(
+    Section(
+        key="accounts.accesses",
+        title=_("Who looked"),
+        text=_("When our staff read your data, in which role, for what and why."),
+        url="accounts:accesses",
+        order=75,
+    )
+)
+add_to_staff_console(
+    Section(
+        key="accounts.person",
+        title=_("Find a person"),
+        text=_("Whose account an address belongs to, for an open task that is about them."),
+        url="accounts:find_person",
+        permission="accounts.find_person",
+        order=50,
+    )
+)
+add_to_staff_console(
+    Section(
+        key="accounts.approvals",
+        title=_("Decisions of two people"),
+        text=_("What somebody asked for and a second person has to agree to."),
+        url="accounts:approvals",
+        permission="accounts.approvals",
+        order=20,
+    )
+)
+add_to_staff_console(
+    Section(
+        key="accounts.team",
+        title=_("The team"),
+        text=_("Who has which role, and whose undertaking or training is ending."),
+        url="accounts:team",
+        permission="accounts.team",
+        order=80,
     )
 )
 add_to_staff_console(

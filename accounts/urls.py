@@ -3,6 +3,7 @@
 from django.urls import path, register_converter
 
 from accounts.views import (
+    approval,
     birth_date,
     children,
     connections,
@@ -17,8 +18,10 @@ from accounts.views import (
     payments,
     people,
     profiles,
+    reading,
     registration,
     removals,
+    staff,
 )
 
 
@@ -111,6 +114,20 @@ urlpatterns = [
     path("privacy/devices/<slug:handle>/end/", devices.end_device, name="end_device"),
     path("privacy/api-keys/", keys.api_keys, name="api_keys"),
     path("privacy/api-keys/<slug:handle>/end/", keys.end_api_key, name="end_api_key"),
+    path("privacy/accesses/", reading.accesses, name="accesses"),
+    path("staff/people/", reading.find, name="find_person"),
+    path("staff/duties/", staff.duties, name="duties"),
+    path("staff/deputies/", staff.deputies, name="deputies"),
+    path("staff/deputies/<slug:handle>/end/", staff.end_deputy, name="end_deputy"),
+    path("staff/team/", staff.team, name="team"),
+    path("staff/team/appoint/", staff.appoint, name="appoint"),
+    path("staff/team/<slug:handle>/", staff.colleague, name="colleague"),
+    path("staff/team/<slug:handle>/dismiss/", staff.dismiss, name="dismiss"),
+    path("staff/approvals/", approval.approvals, name="approvals"),
+    path("staff/approvals/<slug:handle>/", approval.one, name="approval"),
+    path("staff/approvals/<slug:handle>/approve/", approval.approve, name="approve"),
+    path("staff/approvals/<slug:handle>/refuse/", approval.refuse, name="refuse"),
+    path("staff/approvals/<slug:handle>/withdraw/", approval.withdraw, name="withdraw"),
     path("staff/stolen/", emergency.losses, name="losses"),
     path("staff/stolen/<slug:reference>/", emergency.settle, name="settle_loss"),
     path("staff/people/merge/", merging.same_person, name="same_person"),

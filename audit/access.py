@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 
 from audit import errands
 from audit.models import StaffAccess
@@ -150,6 +151,8 @@ def _closed_to(request: HttpRequest, permission: str, *, duties: bool) -> HttpRe
         # Logged in by password alone: the log-in page would send them straight back.
         login_url = reverse("mfa_reauthenticate")
         return redirect_to_login(request.get_full_path(), login_url=login_url)
+    if duties and user.missing_duties(timezone.now()):
+        return redirect("accounts:duties")
     return None
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from audit.access import Section, personal, privacy_sections, staff_sections
+from audit.access import Section, personal, privacy_sections, staff_page, staff_sections
 from policy import board, current
 from policy.models import PolicyVersion
 from requests.wording import moment
@@ -53,12 +52,10 @@ def privacy(request: HttpRequest) -> HttpResponse:
 
 
 @personal
-@login_required
+@staff_page()
 @require_safe
 def staff(request: HttpRequest) -> HttpResponse:
-    """What this member of staff may open. The pages behind it ask for the second factor."""
-    if not getattr(request.user, "is_staff_member", False):
-        raise PermissionDenied
+    """What this member of staff may open."""
     doors = _doors(request, staff_sections(request))
     return render(request, "config/staff.html", {"doors": doors, "nav_current": "staff"})
 

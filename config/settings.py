@@ -231,6 +231,7 @@ ACCOUNT_FORMS = {
 # Beside allauth's own limits, which are on by default; counted in the cache, per address.
 ACCOUNT_RATE_LIMITS = {
     "age": "20/m/ip",
+    "find_person": "60/h/user",
     "connect": "60/h/user",
     "fact": "60/h/user",
     "guardian": "20/m/ip",

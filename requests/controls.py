@@ -17,7 +17,7 @@ from policy.document import Document
 from policy.eras import Era, eras
 from policy.models import PolicyVersion
 from policy.period import Period
-from requests import answers, probe
+from requests import answers, probe, staff_reading
 from requests.models import Letter, Request
 
 # Every mail that confirms a deletion: asked for, approved, done.
@@ -155,5 +155,17 @@ declare(
         ),
         sort=Sort.QUERY,
         check=deadlines,
+    ),
+    Control(
+        key="requests.staff-access",
+        sentence=_("Staff see somebody's data only for an open task, and it is written down."),
+        how=_(
+            "In each role, and as somebody who only runs the machine, we open every page of the "
+            "staff. Wherever a made-up person's name or address shows, the log must say who "
+            "looked, in which role, why, and for which task that was open and about that person. "
+            "The same is asked of everything read in the last 30 days."
+        ),
+        sort=Sort.PROBE,
+        check=staff_reading.check,
     ),
 )

@@ -14,6 +14,7 @@ from accounts.controls import (
     profiles,
     sessions,
     signup,
+    staff,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "profiles",
     "sessions",
     "signup",
+    "staff",
 ]

@@ -11,7 +11,6 @@ from accounts import approval
 from accounts.forms.fields import email_field
 from datamap.email import normalise_email
 
-
 # As much as the log of what staff looked up takes.
 LONGEST_REASON: Final = 200
 

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
@@ -16,12 +16,14 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from accounts import emergency, keys, suppressions
+from accounts import appointing, emergency, keys, suppressions
 from accounts.age import learn_birth_date
 from accounts.corrections import reference
 from accounts.models import LossNotice, User
 from accounts.password_reset import ask_for_reset
 from accounts.roles import Role
+from accounts.staff import handle_of as staff_handle
+from accounts.staff import name_deputy
 from accounts.suppressions import Wish
 from audit.log import SYSTEM, person
 from consent import mail
@@ -51,7 +53,7 @@ from tests.factories.retention import make_brake
 # Who looks; each of them has a browser of their own.
 GUESTS = ("visitor", "applicant", "young applicant", "forgetful", "locked", "parent")
 MEMBERS = ("newcomer", "member")
-STAFF = (*Role.values, "half signed in")
+STAFF = (*Role.values, "half signed in", "not bound", "away")
 ADMIN = Role.PRIVACY_ADMIN.value
 REVIEWER = Role.REVIEWER.value
 
@@ -70,6 +72,8 @@ class World:
     transfer: str
     invited: str
     key: Authenticator
+    colleague: User
+    approval: str
 
 
 Arguments = Callable[[World], list[Any]]
@@ -223,6 +227,7 @@ PAGES: dict[str, Line] = {
     "accounts:remove": by("member", about=removable_row),
     "accounts:remove_all": by("member", about=lambda world: ["accounts.api_key"]),
     "accounts:devices": by("member"),
+    "accounts:accesses": by("member", "newcomer"),
     "accounts:api_keys": by("member"),
     "accounts:payments": by("member", "newcomer"),
     "requests:data": by("member", "newcomer"),
@@ -236,6 +241,14 @@ PAGES: dict[str, Line] = {
     "staff": by(*Role.values),
     "policy:staff_promises": by(ADMIN),
     "policy:staff_control": by(ADMIN, about=lambda world: ["accounts.age-screen"]),
+    "accounts:find_person": by(Role.SUPPORT.value),
+    "accounts:duties": by(Role.BILLING.value, "not bound"),
+    "accounts:deputies": by(REVIEWER, "away"),
+    "accounts:team": by(ADMIN, Role.AUDITOR.value),
+    "accounts:appoint": by(ADMIN),
+    "accounts:colleague": by(ADMIN, about=lambda world: [staff_handle(world.colleague.pk)]),
+    "accounts:approvals": by(REVIEWER, Role.BILLING.value),
+    "accounts:approval": by(REVIEWER, about=lambda world: [world.approval]),
     "accounts:same_person": by(REVIEWER),
     "accounts:report_child": by(Role.SUPPORT.value),
     "accounts:losses": by(Role.SUPPORT.value),
@@ -263,13 +276,18 @@ NO_PAGE = {
         "security_text",
     },
     "only ever sent by a form": {
+        "accounts:approve",
+        "accounts:dismiss",
+        "accounts:end_api_key",
+        "accounts:end_deputy",
+        "accounts:refuse",
+        "accounts:withdraw",
         "accounts:act_on_connection",
         "accounts:act_on_fact",
         "accounts:ask_person",
         "accounts:block_person",
         "accounts:correct",
         "accounts:answer_invitation",
-        "accounts:end_api_key",
         "accounts:remove_card",
         "accounts:end_careful_settings",
         "accounts:end_device",
@@ -361,7 +379,27 @@ def plant() -> World:
         transfer=transfer.key,
         invited=invited_token,
         key=security_key(user),
+        colleague=staff_member(Role.SUPPORT),
+        approval=role_asked_for(now),
     )
+
+
+def role_asked_for(now: datetime) -> str:
+    """A privacy administrator asked for somebody's role: the approval's handle."""
+    admin = staff_member(Role.PRIVACY_ADMIN, first_name="Kim", last_name="Lee")
+    asked = appointing.ask(
+        user=member(), role=Role.SUPPORT, by=admin, now=now, note="For the summer."
+    )
+    return asked.handle
+
+
+def away(user: User) -> User:
+    """Named a deputy a day ago, for a week."""
+    now = timezone.now()
+    deputy = staff_member(Role.REVIEWER, first_name="Ada", last_name="Deputy")
+    span = {"starts_at": now - timedelta(days=1), "ends_at": now + timedelta(days=6)}
+    name_deputy(member=user, deputy=deputy, by=user, now=now, **span)
+    return user
 
 
 def loss_reported(now: datetime) -> LossNotice:
@@ -385,6 +423,10 @@ def browser_of(who: str, world: World) -> Client:
             give_code(client)
         case "half signed in":
             log_in(client, staff_member(Role.SUPPORT))
+        case "not bound":
+            full_session(client, staff_member(Role.BILLING, duties=False))
+        case "away":
+            full_session(client, away(staff_member(Role.PRIVACY_ADMIN)))
         case "newcomer":
             reauthenticated(client, member())
         case "member":

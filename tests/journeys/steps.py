@@ -110,9 +110,9 @@ def prove_again(page: Page) -> None:
 
 def become_reviewer(page: Page, site: LiveSite, address: str) -> None:
     """A new member gets the role at the console, which signs them out; the next sign-in leads to
-    the second factor, and without it no page of the staff opens.
+    the second factor and to the undertaking, and without them no page of the staff opens.
     """
-    site.manage("make_staff", address, "reviewer")
+    site.manage("make_staff", address, "reviewer", "--trained", "Data protection at work")
     page.goto(site.url + "/staff/requests/")
     sign_in(page, site, address, stay=True)
     prove_again(page)
@@ -131,7 +131,11 @@ def become_reviewer(page: Page, site: LiveSite, address: str) -> None:
             time.sleep(0.5)
         page.locator("main form input[name=code]").fill(code_of(secret))
         page.get_by_role("button", name="Go on").click()
-    page.wait_for_url(re.compile("/staff/requests/$"))
+    page.wait_for_url(re.compile("/staff/duties/$"))
+    page.get_by_label("I have read this").check()
+    page.get_by_role("button", name="Sign").click()
+    page.wait_for_url(re.compile("/staff/$"))
+    page.goto(site.url + "/staff/requests/")
 
 
 def subject_of(site: LiveSite, address: str) -> str:
