@@ -21,9 +21,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts import signals
+from accounts.corrections import note_corrected
 from accounts.models import AgeVerdict, Guardianship, User
 from accounts.profiles import narrow
 from accounts.sessions import end_all
+from accounts.telling import tell_changed_by_staff
 from audit.log import SYSTEM, Actor, person, record, record_many
 from audit.models import AuditEntry
 from consent import ledger
@@ -134,6 +136,9 @@ def learn_birth_date(
             narrow(subject_id=held.pk, actor=actor, now=now)
         if by_page:
             _note_submission(held, document=version.document, actor=actor, now=now)
+            note_corrected(subject_id=held.pk, names={"accounts.age.born_on"}, now=now)
+        elif actor.kind == AuditEntry.ActorKind.STAFF and not learned.child:
+            tell_changed_by_staff(subject_id=held.pk, what="data", actor=actor, now=now)
         if learned.minor and not learned.child:
             advise(held, advice=age.minors_advice, by_page=by_page, actor=actor, now=now)
         record(

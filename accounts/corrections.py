@@ -30,6 +30,7 @@ from audit.models import AuditEntry
 from audit.movements import Reason, because
 from consent import ledger
 from consent.ledger import Shown, SubjectClosed
+from datamap import never_stored
 from datamap.encryption import keyed_hash
 from datamap.holding import Holding, Personal
 from datamap.models import Subject
@@ -195,8 +196,7 @@ def note_changed(
     log, the person when it was staff, the rooms above. In the caller's transaction.
     """
     fields = sorted(names)
-    by_person = actor.kind == PERSON
-    if by_person:
+    if actor.kind == PERSON:
         _note(subject_id, key, ref, fields, Said.CORRECTED, now)
     record(
         actor=actor,
@@ -210,6 +210,24 @@ def note_changed(
     )
     if actor.kind == STAFF:
         tell_changed_by_staff(subject_id=subject_id, what="data", actor=actor, now=now)
+
+
+def note_corrected(*, subject_id: UUID, names: Iterable[str], now: datetime) -> None:
+    """For pages of their own, which write their own entry into the log: that the owner changed
+    these fields (named as the policy names them) of the one row they have in each holding.
+    """
+    by_holding: dict[str, list[str]] = {}
+    for name in sorted(names):
+        key, _dot, field = name.rpartition(".")
+        by_holding.setdefault(key, []).append(field)
+    for key, fields in by_holding.items():
+        kind = holding(key)
+        row = kind.rows_of([subject_id]).only("pk").first()
+        if row is not None:
+            _note(subject_id, key, reference(kind, row), fields, Said.CORRECTED, now)
+        signals.data_corrected.send(
+            sender=Subject, subject_id=subject_id, holding=key, fields=fields, now=now
+        )
 
 
 def confirm(*, subject_id: UUID, key: str, ref: str, actor: Actor, now: datetime) -> list[str]:
@@ -423,6 +441,7 @@ def _changed(
             wrong[name] = _("Our policy does not ask for this, so we do not take it.")
         else:
             try:
+                never_stored.refuse(str(given))
                 changed[name] = _field(row, name).clean(given, row)
             except ValidationError as error:
                 wrong[name] = error

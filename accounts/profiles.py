@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import photos
+from accounts.corrections import note_corrected
 from accounts.models import Audience, Profile, ProfileSetting, User
 from accounts.photos import Photo
 from accounts.visibility import PARTS, POINT, Part, default, offered, settings_of, value_of
@@ -236,6 +237,8 @@ def _save(
     _set(subject_id, set_anew, now=now)
     if changed:
         _note("accounts.profile-changed", profile, changed, actor=actor, now=now)
+        names = {PARTS[key].data for key in changed}
+        note_corrected(subject_id=subject_id, names=names, now=now)
     if set_anew:
         _note("accounts.profile-settings-changed", profile, set_anew, actor=actor, now=now)
     return frozenset(changed) | frozenset(set_anew)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts import corrections, keys
 from accounts.adapter import AccountAdapter
-from accounts.age import Learned
+from accounts.age import Learned, learn_birth_date
 from accounts.controls import corrections as control
 from accounts.controls import signup
 from accounts.models import AgeVerdict, ApiKey, Confirmation, Profile, User
@@ -380,6 +380,43 @@ def test_a_birth_date_can_be_confirmed_here_and_is_changed_on_its_page(
     response = browser.post(address(ada, "accounts.age"), {"born_on": "2018-01-01"})
     assert response.status_code == 302
     assert AgeVerdict.objects.get(subject=ada.subject).born_on.year == 1990
+
+
+def test_what_is_changed_on_a_page_of_its_own_is_noted_and_told_to_the_rooms_above(
+    ada: User,
+) -> None:
+    heard: list[tuple[str, list[str]]] = []
+
+    def listen(sender: Any, holding: str, fields: list[str], **told: Any) -> None:
+        heard.append((holding, fields))
+
+    data_corrected.connect(listen)
+    try:
+        set_profile(ada, values={"about": "Tunes harpsichords.", "first_name": "Adah"}, now=NOW)
+        browser = reauthenticated(Client(), ada)
+        born = {"day": "18", "month": "5", "year": "1990"}
+        browser.post(reverse("accounts:birth_date"), born)
+    finally:
+        data_corrected.disconnect(listen)
+    assert heard == [
+        ("accounts.account", ["first_name"]),
+        ("accounts.profile", ["about"]),
+        ("accounts.age", ["born_on"]),
+    ]
+    words = Confirmation.objects.filter(subject=ada.subject).values_list("field", "said")
+    assert dict(words) == dict.fromkeys(["about", "born_on", "first_name"], "corrected")
+    assert "You changed this on" in browser.get(PAGE).content.decode()
+
+
+def test_a_birth_date_that_staff_corrected_is_told(ada: User) -> None:
+    learn_birth_date(
+        subject=ada.subject,
+        born_on=date(1991, 1, 1),
+        source="staff",
+        actor=staff(staff_member().pk),
+        now=NOW,
+    )
+    assert Message.objects.filter(template="account_data_by_staff").count() == 1
 
 
 # Removing ---------------------------------------------------------------------------------------
