@@ -123,6 +123,12 @@ def removable_row(world: World) -> list[Any]:
     return ["accounts.api_key", reference(holding("accounts.api_key"), made.key)]
 
 
+def page_of_member(world: World) -> list[Any]:
+    """The address of the member's page, with something on it."""
+    set_profile(world.member, values={"about": "I tune harpsichords."}, now=timezone.now())
+    return [handle_of(world.member)]
+
+
 def with_connections(world: World) -> list[Any]:
     """The member's page of connections, with some of each sort on it."""
     some_connections(world.member.subject_id, now=timezone.now())
@@ -140,12 +146,6 @@ def page_that_takes_facts(world: World) -> list[Any]:
     user = member(first_name="Ada")
     lets_others(user.subject_id, now=timezone.now())
     return [handle_of(user)]
-
-
-def page_of_member(world: World) -> list[Any]:
-    """The address of the member's page, with something on it."""
-    set_profile(world.member, values={"about": "I tune harpsichords."}, now=timezone.now())
-    return [handle_of(world.member)]
 
 
 PAGES: dict[str, Line] = {
@@ -215,13 +215,13 @@ PAGES: dict[str, Line] = {
     "consent:history": by("member", about=lambda world: ["transfer", world.transfer]),
     "consent:withdraw_transfer": by("member", about=lambda world: [world.transfer]),
     "accounts:invitations": by("member", "newcomer"),
-    "accounts:connections": by("member", "newcomer", about=with_connections),
-    "accounts:facts": by("member", "newcomer", about=with_facts),
-    "accounts:tell_fact": by("member", about=page_that_takes_facts),
     "accounts:profile": by("member", "newcomer"),
     "accounts:profile_as": by("member", about=lambda world: ["member"]),
     "accounts:people": by("member"),
     "accounts:person": by("member", "newcomer", about=page_of_member),
+    "accounts:connections": by("member", "newcomer", about=with_connections),
+    "accounts:facts": by("member", "newcomer", about=with_facts),
+    "accounts:tell_fact": by("member", about=page_that_takes_facts),
     "accounts:birth_date": by("member"),
     "accounts:corrections": by("member", "newcomer"),
     "accounts:remove": by("member", about=removable_row),
@@ -229,7 +229,7 @@ PAGES: dict[str, Line] = {
     "accounts:devices": by("member"),
     "accounts:accesses": by("member", "newcomer"),
     "accounts:api_keys": by("member"),
-    "accounts:payments": by("member", "newcomer"),
+    "accounts:payments": by("member"),
     "requests:data": by("member", "newcomer"),
     "requests:delete": by("member", "newcomer"),
     "requests:list": by("member", "newcomer"),
