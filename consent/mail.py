@@ -111,7 +111,8 @@ def _store(message: Message, written: Written, *, held: bool, now: datetime) -> 
 
 
 def _check_category(category: str, document: Document, *, asked: bool) -> None:
-    known = [*ALWAYS, INVITATION, *(c.key for c in document.mail_categories)]
+    fixed = (*ALWAYS, INVITATION) if document.features.invitations else ALWAYS
+    known = [*fixed, *(c.key for c in document.mail_categories)]
     if category not in known:
         raise UnknownCategory(category=category, known=known)
     if category not in (*ALWAYS, INVITATION) and not asked:

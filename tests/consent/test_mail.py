@@ -65,11 +65,42 @@ def test_post_schedules_its_sending_for_after_the_commit(
     assert len(callbacks) == 1
 
 
-@pytest.mark.parametrize("category", ["service-new", "", "invitation"])
+def test_policy_without_invitations_has_no_mail_for_them(clickandchat: PolicyVersion) -> None:
+    with pytest.raises(mail.UnknownCategory) as raised:
+        posted(None, category="invitation")
+    assert "invitation" not in raised.value.known
+
+
+def test_invitation_without_anybody_behind_it_is_refused_when_it_would_leave(
+    policy: PolicyVersion, smtp: Server
+) -> None:
+    message = posted(None, category="invitation")
+    assert delivery.deliver_one(message.pk, clock=lambda: NOW) == {"refused": 1}
+    assert smtp.mailbox.taken == []
+
+
+def test_invitation_s_footer_removes_the_address(policy: PolicyVersion) -> None:
+    removal = "https://kept.example/invitations/token/remove/"
+    message = mail.post(
+        category="invitation",
+        template="test_news",
+        context={"name": "Ada"},
+        address="ada@example.com",
+        subject_id=None,
+        removal=removal,
+        now=NOW,
+    )
+    footer = mail.text_of(message).rpartition("\n-- \n")[2]
+    assert f"nobody can invite you again: {removal}" in footer
+    assert "admin@wecustomers.com" in footer
+
+
+@pytest.mark.parametrize("category", ["service-new", "", "Invitation"])
 def test_post_refuses_unknown_categories(policy: PolicyVersion, category: str) -> None:
     with pytest.raises(mail.UnknownCategory) as raised:
         posted(make_subject().pk, category=category)
-    assert raised.value.known == ["account", "answer", "staff", "service-news", "digest"]
+    fixed = ["account", "answer", "staff", "invitation"]
+    assert raised.value.known == [*fixed, "service-news", "digest"]
     assert Message.objects.count() == 0
 
 
