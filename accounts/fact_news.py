@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 
 from accounts.models import Fact, User
@@ -21,7 +22,7 @@ from consent.models import Message
 
 TEMPLATE: Final = "account_facts_told"
 BETWEEN: Final = timedelta(days=1)
-AT_ONCE: Final = 500  # people in one go of the task
+AT_ONCE: Final = 1000  # people in one go of the task
 
 
 def announce_soon(*, subject_id: UUID, now: datetime) -> bool:
@@ -58,7 +59,13 @@ def announce(*, subject_id: UUID, now: datetime) -> bool:
 
 
 def announce_all(*, now: datetime) -> int:
-    """Write to everybody who was not told of something yet; how many. Each in a transaction."""
-    untold = Fact.objects.filter(announced_at__isnull=True, subject__erased_at__isnull=True)
-    people = untold.order_by().values_list("subject_id", flat=True).distinct()[:AT_ONCE]
-    return sum(announce_soon(subject_id=subject_id, now=now) for subject_id in list(people))
+    """Write to people who were not told of something yet, and not written to within a day; how
+    many. Each in a transaction of its own.
+    """
+    lately = Message.objects.filter(
+        subject_id=OuterRef("subject_id"), template=TEMPLATE, posted_at__gt=now - BETWEEN
+    )
+    untold = Fact.objects.filter(~Exists(lately), announced_at__isnull=True)
+    there = untold.filter(subject__erased_at__isnull=True, subject__user__isnull=False)
+    people = list(there.order_by().values_list("subject_id", flat=True).distinct()[:AT_ONCE])
+    return sum(announce(subject_id=subject_id, now=now) for subject_id in people)

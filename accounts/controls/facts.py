@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.controls import fact_probe
@@ -139,10 +139,10 @@ def _hidden() -> Iterator[object]:
     """Facts that their person's package would leave out, wholly or in part."""
     holding = registry.holding("accounts.fact")
     columns = {p.name for p in holding.personal if not p.secret}
-    people = Fact.objects.order_by().values_list("subject_id", flat=True).distinct()
-    rows = Fact.objects.exclude(pk__in=holding.rows_of([*people]).values("pk"))
-    if not columns >= SHOWN:
-        rows = Fact.objects.all()
+    rows = Fact.objects.all()
+    if columns >= SHOWN and holding.model_class is Fact:
+        found = rows.annotate(whose=F(holding.subject))
+        rows = found.filter(Q(whose__isnull=True) | ~Q(whose=F("subject_id")))
     yield from rows.values_list("pk", flat=True)
 
 

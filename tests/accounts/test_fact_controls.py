@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -120,20 +121,25 @@ def _never(row: Fact) -> None:
     Fact.objects.filter(pk=row.pk).update(announced_at=None, announcement=None)
 
 
+def letter_about(row: Fact) -> Any:
+    assert row.announcement is not None
+    return Message.objects.filter(pk=row.announcement)
+
+
 def _too_late(row: Fact) -> None:
-    Message.objects.filter(pk=row.announcement).update(sent_at=TOLD + 32 * DAY)
+    letter_about(row).update(sent_at=TOLD + 32 * DAY)
 
 
 def _turned_away(row: Fact) -> None:
-    Message.objects.filter(pk=row.announcement).update(state="failed")
+    letter_about(row).update(state="failed")
 
 
 def _to_somebody_else(row: Fact) -> None:
-    Message.objects.filter(pk=row.announcement).update(subject_id=member().subject_id)
+    letter_about(row).update(subject_id=member().subject_id)
 
 
 def _about_something_else(row: Fact) -> None:
-    Message.objects.filter(pk=row.announcement).update(template="account_minors_advice")
+    letter_about(row).update(template="account_minors_advice")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +166,16 @@ def test_a_fact_that_the_package_would_leave_out_is_a_violation(
     holding = registry.holding("accounts.fact")
     hidden = tuple(replace(p, secret=True) if p.name == "text" else p for p in holding.personal)
     monkeypatch.setitem(registry._holdings, holding.key, replace(holding, personal=hidden))
+    found = {f"not in the package:{pk}" for pk in Fact.objects.values_list("pk", flat=True)}
+    assert set(fact_sources(TOLD + DAY).violations) == found
+
+
+def test_a_fact_that_the_package_would_give_to_somebody_else_is_a_violation(
+    owner: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding = registry.holding("accounts.fact")
+    astray = replace(holding, subject="contributor")
+    monkeypatch.setitem(registry._holdings, holding.key, astray)
     found = {f"not in the package:{pk}" for pk in Fact.objects.values_list("pk", flat=True)}
     assert set(fact_sources(TOLD + DAY).violations) == found
 
@@ -244,14 +260,10 @@ def test_an_api_that_takes_any_source_is_a_violation(
         def __contains__(self, item: object) -> bool:
             return True
 
-    real = facts.current.fresh
-
-    def lax(now: Any) -> Any:
-        version = real(now)
-        object.__setattr__(version.document.features, "outside_sources", Anything())
-        return version
-
-    monkeypatch.setattr(facts.current, "fresh", lax)
+    document = clickandchat.document
+    features = document.features.model_copy(update={"outside_sources": Anything()})
+    lax = SimpleNamespace(document=document.model_copy(update={"features": features}))
+    monkeypatch.setattr("accounts.facts.current", SimpleNamespace(fresh=lambda now: lax))
     finding = evaluate(control=controls()["accounts.outside-sources"], now=LATER)
     assert (finding.outcome, finding.violation_ids) == ("broken", ["the API: took it"])
     assert not Fact.objects.exists()
@@ -271,11 +283,11 @@ def without_key() -> Any:
 def test_checks_ask_as_much_for_many_facts_as_for_one(
     owner: UUID, django_assert_num_queries: Any
 ) -> None:
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         fact_sources(LATER)
         fact_permission(LATER)
     for number in range(3):
         delivered(owner, now=TOLD + number * DAY, text=f"Again {number}.")
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         fact_sources(LATER)
         fact_permission(LATER)
