@@ -20,6 +20,7 @@ import re
 import secrets
 import warnings
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Any, Final
@@ -31,9 +32,9 @@ from django.utils.translation import gettext as _
 from PIL import Image, ImageOps
 
 from accounts.models import Profile
+from accounts.uploads import LARGEST
 
 log = structlog.get_logger(__name__)
-LARGEST: Final = 5 * 1024 * 1024  # bytes sent
 MOST_PIXELS: Final = 25_000_000  # unfolded that is 100 MB
 LONGEST_SIDE: Final = 12_000  # pixels
 SIDE: Final = 1024  # pixels of what is stored, at most, each way
@@ -64,7 +65,7 @@ def read(sent: IO[bytes]) -> Photo:
     """Paint a sent file anew. Raises `NoPhoto`."""
     raw = sent.read(LARGEST + 1)
     if len(raw) > LARGEST:
-        raise NoPhoto(_("This file is larger than 5 MB. Choose a smaller one."))
+        raise NoPhoto(too_large())
     if not raw:
         raise NoPhoto(_("This file is empty. Choose another one."))
     try:
@@ -76,6 +77,11 @@ def read(sent: IO[bytes]) -> Photo:
     except Exception as error:  # noqa: BLE001  a decoder may fail in any way over a crafted file
         log.info("photos.unreadable", error=type(error).__name__)
         raise NoPhoto(_("We can't read this as a photo. Choose a JPEG, PNG or WebP.")) from None
+
+
+def too_large() -> str:
+    """What is said about too large a file."""
+    return _("This file is larger than %(n)d MB. Choose a smaller one.") % {"n": LARGEST // 2**20}
 
 
 def store(photo: Photo) -> str:
@@ -106,6 +112,16 @@ def delete_files(ids: list[Any]) -> None:
     names = Profile.objects.filter(pk__in=ids).exclude(photo="").values_list("photo", flat=True)
     for name in names:
         remove(name)
+
+
+def files_of(subject_ids: list[Any]) -> Iterator[tuple[str, bytes]]:
+    """The photos of these people, by name."""
+    named = Profile.objects.filter(subject_id__in=subject_ids).exclude(photo="")
+    for name in named.values_list("photo", flat=True):
+        try:
+            yield name, content(name)
+        except FileNotFoundError:  # replaced or erased this moment
+            log.info("photos.gone")
 
 
 def remove_orphans(*, now: datetime) -> int:

@@ -356,6 +356,12 @@ WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not PRODUCTION
 # Fields of forms, not files: a megabyte is more than any of ours needs.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+# The first lets go of a file that is larger than anything we take.
+FILE_UPLOAD_HANDLERS = [
+    "accounts.uploads.Bounded",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 # --- mail ---------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ read the same declaration, so none of them can forget a table the others know.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,8 @@ class Holding:
     after: holdings whose rows must be gone before these (besides foreign keys, found by itself).
     also: lookup paths to other subjects whose data the row is, too (a message's other end).
     outside: names a callable that erases what lies outside the row (a photo file).
+    files: names a callable that tells what of these people lies there, name and content, for their
+        package.
     removable: their owner may remove single rows, or all of them, any time.
     lasting: rows stay as long as the account exists, unless a rule or their owner ends them
         (PROMISES WC-5); the database counts them (`audit.movements`).
@@ -101,6 +103,7 @@ class Holding:
     after: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     outside: Callable[[list[Any]], None] | None = None
+    files: Callable[[list[Any]], Iterable[tuple[str, bytes]]] | None = None
     removable: bool = False
     lasting: bool = False
     feature: str = ""

@@ -33,10 +33,13 @@ TYPES: Final = "image/jpeg,image/png,image/webp"
 
 
 class ProfileForm(forms.Form):
-    """Only the parts that the policy names. Fields: the part's key, and `see_` with it."""
+    """Only the parts that the policy names. Fields: the part's key, and `see_` with it.
 
-    def __init__(self, *args: Any, own: Own, **kwargs: Any) -> None:
-        self.own = own
+    too_large: the field whose file was let go of on its way in.
+    """
+
+    def __init__(self, *args: Any, own: Own, too_large: str = "", **kwargs: Any) -> None:
+        self.own, self.too_large = own, too_large
         self.read_photo: Photo | None = None
         kwargs.setdefault("initial", _initial(own))
         super().__init__(*args, **kwargs)
@@ -81,6 +84,8 @@ class ProfileForm(forms.Form):
 
     def clean_photo(self) -> Any:
         """Look at the file now, so that the error stands beside it."""
+        if self.too_large == "photo":
+            raise ValidationError(photos.too_large())
         sent: UploadedFile[Any] | None = self.cleaned_data.get("photo")
         if sent is None:
             return None

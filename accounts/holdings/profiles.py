@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.photos import delete_files
+from accounts.photos import delete_files, files_of
 from datamap.holding import Holding, Personal, Source
 from datamap.registry import declare
 
@@ -35,6 +35,7 @@ declare(
         removable=True,
         lasting=True,
         outside=delete_files,
+        files=files_of,
     ),
     Holding(
         key="accounts.profile_setting",

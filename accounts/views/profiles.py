@@ -15,7 +15,7 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import profiles
+from accounts import profiles, uploads
 from accounts.forms.profiles import ProfileForm
 from accounts.guards import limited, own_account
 from accounts.models import User
@@ -41,7 +41,9 @@ def profile(request: HttpRequest) -> HttpResponse:
     """See and change one's profile, and who sees which part (WC-19)."""
     now, user = timezone.now(), own_account(request)
     own = _own(user, now)
-    form = ProfileForm(request.POST or None, request.FILES or None, own=own)
+    form = ProfileForm(
+        request.POST or None, request.FILES or None, own=own, too_large=uploads.too_large(request)
+    )
     if form.is_valid() and _save(form, user, now):
         messages.success(request, _("Saved. From now on it is shown so."))
         return redirect("accounts:profile")

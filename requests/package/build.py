@@ -108,10 +108,14 @@ class _Building:
         """Everything, in the order in which it becomes known."""
         first = {kind.key: self._scripts(kind) for kind in self._kinds}
         self._archive.add("index.html", page.page(self._order, self._kinds, self.counts, first))
-        self._archive.add("README.txt", page.readme(self._order, self._kinds, self.counts))
+        files = list(_files(self._subject_ids))
+        readme = page.readme(self._order, self._kinds, self.counts, files=bool(files))
+        self._archive.add("README.txt", readme)
         for kind in self._kinds:
             if self.counts[kind.key]:
                 self._archive.add(tables.name(kind), tables.table(kind, self._chunks(kind)))
+        for name, content in files:
+            self._archive.add(name, content)
         whole = portable.document(self._order, self._kinds, self.counts, self._chunks)
         self._archive.add(portable.NAME, whole)
         self._archive.close()
@@ -150,3 +154,10 @@ class _Building:
             self._read += len(chunk[0])
             rows = self._read // FORMATS
             self._progress(Progress(holding=kind.key, title=kind.title, rows=rows))
+
+
+def _files(subject_ids: list[UUID]) -> Iterator[tuple[str, bytes]]:
+    """What lies outside the database, in a folder for each holding."""
+    for holding in holdings():
+        for name, content in holding.files(subject_ids) if holding.files else ():
+            yield f"files/{holding.key}/{name}", content

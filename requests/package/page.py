@@ -83,10 +83,14 @@ def page(
     return render_to_string("package/index.html", context)
 
 
-def readme(order: Order, kinds: Sequence[Kind], counts: Mapping[str, int]) -> str:
+def readme(
+    order: Order, kinds: Sequence[Kind], counts: Mapping[str, int], *, files: bool = False
+) -> str:
     """The text file, for those who open that first."""
     held = [(kind, _number(counts[kind.key])) for kind in kinds if counts[kind.key]]
-    text = render_to_string("package/README.txt", {**_common(order, counts), "held": held})
+    text = render_to_string(
+        "package/README.txt", {**_common(order, counts), "held": held, "files": files}
+    )
     return text.replace("\n", "\r\n")
 
 

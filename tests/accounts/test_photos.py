@@ -14,6 +14,7 @@ import pytest
 from django.core.cache import cache
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.test import Client
 from django.urls import reverse
 from PIL import Image, PngImagePlugin
@@ -22,8 +23,10 @@ from accounts import photos, profiles
 from accounts.models import Profile
 from accounts.photos import NoPhoto, read, remove_orphans
 from policy.models import PolicyVersion
-from tests.factories.accounts import member
+from tests.factories.accounts import member, staff_member
 from tests.factories.profiles import handle_of, photo, picture, profile_of, set_profile, signed_in
+from tests.factories.requests import erased
+from tests.requests.test_package_build import unpacked
 
 NOW = datetime(2026, 3, 6, 12, tzinfo=UTC)
 MORE = "There is more in this file than a photo. Save it anew as a JPEG."
@@ -264,5 +267,38 @@ def test_an_erased_person_leaves_no_photo(wecustomers: PolicyVersion, folder: Pa
     user, other = member(), member()
     set_profile(user, photo=photo())
     set_profile(other, photo=photo("red"))
-    photos.delete_files([profile_of(user).pk])
+    erased(user, staff_member())
+    assert not Profile.objects.filter(subject_id=user.subject_id).exists()
     assert [each.name for each in folder.iterdir()] == [profile_of(other).photo]
+
+
+def test_a_photo_is_in_its_owners_package_and_in_nobody_elses(
+    wecustomers: PolicyVersion, folder: Path
+) -> None:
+    user, other = member(), member()
+    name = set_profile(user, photo=photo()).photo
+    _built, archive = unpacked(user.subject_id, wecustomers.document)
+    assert archive.read(f"files/accounts.profile/{name}") == photos.content(name)
+    assert "pictures that you uploaded" in archive.read("README.txt").decode()
+    _built, archive = unpacked(other.subject_id, wecustomers.document)
+    assert [each for each in archive.namelist() if each.startswith("files/")] == []
+    assert "pictures that you uploaded" not in archive.read("README.txt").decode()
+
+
+def test_a_huge_file_is_let_go_of_on_its_way_in(
+    wecustomers: PolicyVersion, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    whole = TemporaryFileUploadHandler.receive_data_chunk
+
+    def note(self: TemporaryFileUploadHandler, raw: bytes, start: int) -> Any:
+        kept.append(len(raw))
+        return whole(self, raw, start)
+
+    monkeypatch.setattr(TemporaryFileUploadHandler, "receive_data_chunk", note)
+    answer = upload(signed_in(member()), b"x" * (20 * 1024 * 1024))
+    assert answer.context["form"].errors == {
+        "photo": ["This file is larger than 5 MB. Choose a smaller one."]
+    }
+    assert sum(kept) <= 5 * 1024 * 1024
+    assert not folder.exists()

@@ -20,6 +20,7 @@ from accounts.models import ProfileSetting, User
 from accounts.roles import Role
 from accounts.visibility import PARTS, VISITOR, Reach, Viewer, setting_at, visible, visible_to
 from audit.log import SYSTEM
+from datamap import encryption
 from datamap.models import Subject
 from policy import current
 from policy.models import PolicyVersion
@@ -314,7 +315,12 @@ def test_asking_for_an_address_nobody_has_is_as_much_work(viewed_by: str) -> Non
 def test_only_what_is_asked_for_is_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     owner = with_profile("everyone")
     opened: list[bytes] = []
-    monkeypatch.setattr(visibility.encryption, "decrypt", lambda value: opened.append(value) or "x")
+
+    def note(value: bytes) -> str:
+        opened.append(value)
+        return "x"
+
+    monkeypatch.setattr(encryption, "decrypt", note)
     visible_to(owners=[owner.subject_id], viewer=VISITOR, now=NOW, only=("first_name",))
     assert opened == []
     visible_to(owners=[owner.subject_id], viewer=VISITOR, now=NOW, only=("phone",))
