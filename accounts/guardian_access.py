@@ -76,6 +76,7 @@ def write(
     token: str = "",
     until: datetime | None = None,
     zone: ZoneInfo | None = None,
+    last: bool = False,
     **context: str | int,
 ) -> None:
     """Mail the parent. A token makes the link to their page, in the place of any older one."""
@@ -91,6 +92,7 @@ def write(
         address=address_of(row),
         subject_id=row.guardian_id,
         now=now,
+        last=last,
     )
 
 

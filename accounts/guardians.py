@@ -29,9 +29,10 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+import structlog
 from allauth.account.models import EmailAddress
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from accounts import guardian_access, signals
 from accounts.age import limit, report_child, today, years_before
@@ -46,6 +47,8 @@ from datamap.models import Subject
 from policy import current
 from policy.document import Document
 from policy.period import Period
+
+log = structlog.get_logger(__name__)
 
 MOST_ADDRESSES = 3  # that a child may give for one lock
 MOST_CHILDREN = 5  # for whom one address is asked at a time
@@ -274,15 +277,15 @@ def end(*, subject_id: UUID, why: str, actor: Actor, now: datetime) -> bool:
 
 def end_due(*, now: datetime, batch: int = 100) -> int:
     """What is over by itself: no answer in time, a child grown past the limit, a parent who is
-    gone and could take nothing back any more. How many.
+    gone and could take nothing back any more. How many; each in its own transaction, so that one
+    that fails stops none of the others.
     """
-    with transaction.atomic():
-        document = current.fresh(now).document
-        grown = years_before(today(document, now), limit(document.age))
-        over = Q(answer_until__lte=now)
-        of_age = Q(subject__age_verdict__born_on__lte=grown, subject__locked=False)
-        rows = Guardianship.objects.filter(over | of_age | Q(guardian=None)).order_by("pk")[:batch]
-        return sum(_end_one(row, now=now) for row in rows.select_related("subject"))
+    document = current.document(now)
+    grown = years_before(today(document, now), limit(document.age))
+    of_age = Q(subject__age_verdict__born_on__lte=grown, subject__locked=False)
+    due = Guardianship.objects.filter(Q(answer_until__lte=now) | of_age | Q(guardian=None))
+    chosen = list(due.order_by("pk").values_list("pk", "subject_id")[:batch])
+    return sum(_end_one(due.filter(pk=pk), subject_id, now=now) for pk, subject_id in chosen)
 
 
 def undisclosed(subject_ids: Collection[UUID]) -> set[UUID]:
@@ -348,16 +351,30 @@ def _withdraw(row: Guardianship, *, why: str, actor: Actor, now: datetime) -> No
     end(subject_id=row.subject_id, why=why, actor=actor, now=now)
 
 
-def _end_one(row: Guardianship, *, now: datetime) -> bool:
-    lock_subject(row.subject_id)
+def _end_one(due: QuerySet[Guardianship], subject_id: UUID, *, now: datetime) -> int:
+    try:
+        with transaction.atomic():
+            lock_subject(subject_id)
+            row = due.first()
+            if row is None:
+                return 0  # somebody was faster
+            _end_by_itself(row, now=now)
+            return 1
+    except Exception as error:  # noqa: BLE001  whatever it is, the next tick tries again
+        log.error("guardianship not ended", about=str(subject_id), error=type(error).__name__)
+        return 0
+
+
+def _end_by_itself(row: Guardianship, *, now: datetime) -> None:
     if row.guardian_id is None and row.state == S.VERIFIED:
         _withdraw(row, why="withdrawn", actor=SYSTEM, now=now)
-        return True
-    waited = row.answer_until is not None and row.answer_until <= now
-    gone = "parent-gone" if row.guardian_id is None else "of-age"
-    return end(
-        subject_id=row.subject_id, why="no-answer" if waited else gone, actor=SYSTEM, now=now
-    )
+        return
+    why = "parent-gone" if row.guardian_id is None else "of-age"
+    if row.answer_until is not None and row.answer_until <= now:
+        why = "no-answer"
+    if why == "of-age" and row.state == S.VERIFIED:
+        guardian_access.write(row, "guardian_of_age", now=now, last=True)
+    end(subject_id=row.subject_id, why=why, actor=SYSTEM, now=now)
 
 
 def _parent(row: Guardianship) -> Actor:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
+from threading import Barrier
+from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -34,6 +39,7 @@ from tests.factories.guardians import (
     token_of,
     verified,
 )
+from tests.factories.policy import publish_file
 from tests.factories.retention import NOW, make_person, make_sessions
 
 pytestmark = pytest.mark.django_db
@@ -379,6 +385,8 @@ def test_child_who_turns_thirteen_needs_no_parent_any_more(reviewer: User) -> No
     assert guardians.end_due(now=birthday) == 0
     assert guardians.end_due(now=birthday + timedelta(hours=3)) == 1
     assert ended(child) == ["of-age"]
+    (letter,) = Message.objects.filter(template="guardian_of_age")
+    assert "no message like it follows" in mail.text_of(letter)
     assert flags(child) == (False, False, True)
 
 
@@ -390,6 +398,27 @@ def test_corrected_date_of_a_child_with_consent_locks_nobody(child: User, review
     assert learned.child
     assert flags(child) == (False, False, True)
     assert AgeVerdict.objects.get(subject=child.subject).born_on == date(2015, 1, 1)
+
+
+def test_one_that_fails_stops_none_of_the_others(
+    child: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = locked_child("lee", now=NOW)
+    first, second = asked(child, now=NOW), asked(other, now=NOW)
+    until = second.answer_until
+    assert until is not None
+    real = guardians.end
+
+    def fails(*, subject_id: UUID, **rest: Any) -> bool:
+        if subject_id == first.subject_id:
+            raise RuntimeError
+        return real(subject_id=subject_id, **rest)
+
+    monkeypatch.setattr(guardians, "end", fails)
+    assert guardians.end_due(now=until) == 1
+    assert Guardianship.objects.get() == first
+    monkeypatch.setattr(guardians, "end", real)
+    assert guardians.end_due(now=until) == 1
 
 
 def test_kinds_name_what_is_held_in_one_query(child: User) -> None:
@@ -423,3 +452,43 @@ def test_asking_takes_the_same_queries_whoever_reads_the_address(child: User) ->
             children.ask_parent(case_id=case.pk, address=address, now=NOW)
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parent_and_staff_at_once_leave_one_answer() -> None:
+    publish_file()
+    for round_number in range(3):
+        child, reviewer = locked_child(f"c{round_number}", now=NOW), make_person(f"r{round_number}")
+        row = agreed(child, now=NOW, address=f"p{round_number}@example.com")
+        case_id = case_of(child).pk
+
+        def verify(case_id: UUID = case_id, decider: User = reviewer) -> None:
+            children.verify_parental_consent(
+                case_id=case_id, method="call", reason="Called", decider=decider, now=NOW
+            )
+
+        def refuse(pk: UUID = row.pk) -> None:
+            guardians.refuse(guardianship_id=pk, now=NOW)
+
+        outcomes = at_once(verify, refuse, lambda: guardians.end_due(now=NOW))
+        assert sorted(outcomes) == ["Over", "done", "done"]
+        locked = Subject.objects.get(pk=child.subject_id).locked
+        assert locked is not Guardianship.objects.filter(subject=child.subject).exists()
+
+
+def at_once(*acts: Callable[[], object]) -> list[str]:
+    """Do them in threads that start together; how each ended."""
+    start = Barrier(len(acts))
+
+    def run(act: Callable[[], object]) -> str:
+        start.wait(timeout=20)
+        try:
+            act()
+            return "done"
+        except guardians.Over:
+            return "Over"
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
