@@ -70,7 +70,7 @@ def with_profile(audience: str | None = None, *, now: datetime = JOINED) -> User
     """A member all of whose profile is filled in, and set to one audience, or to none at all."""
     user = member(now=now)
     audiences = dict.fromkeys([*WORDS, "photo"], audience) if audience else {}
-    set_profile(user, values=WORDS, audiences=audiences, photo=photo(), now=now)  # type: ignore[arg-type]  # no None is in it
+    set_profile(user, values=WORDS, audiences=audiences, photo=photo(), now=now)
     return user
 
 
