@@ -10,8 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.devices import sign_out_one, sign_out_others
 from accounts.guards import own_account
-from accounts.sessions import digest, end_all, end_one
+from accounts.keys import live_keys
+from accounts.sessions import digest
 from audit.access import personal
 
 
@@ -19,10 +21,15 @@ from audit.access import personal
 @personal
 @require_GET
 def devices(request: HttpRequest) -> HttpResponse:
-    """Where one is logged in."""
-    sessions = own_account(request).sessions.filter(expire_date__gt=timezone.now())
+    """Where one is logged in, and how many programs have a key."""
+    now, user = timezone.now(), own_account(request)
+    sessions = user.sessions.filter(expire_date__gt=now)
     this = digest(request.session.session_key or "")
-    context = {"sessions": sessions.order_by("-created_at"), "this": this}
+    context = {
+        "sessions": sessions.order_by("-created_at"),
+        "this": this,
+        "keys": live_keys(user=user, now=now).count(),
+    }
     return render(request, "accounts/devices.html", context)
 
 
@@ -30,7 +37,7 @@ def devices(request: HttpRequest) -> HttpResponse:
 @require_POST
 def end_device(request: HttpRequest, handle: str) -> HttpResponse:
     """Log one's own other browser out."""
-    if not end_one(user_id=own_account(request).pk, handle=handle):
+    if not sign_out_one(user=own_account(request), handle=handle, now=timezone.now()):
         raise Http404
     messages.success(request, _("That browser is signed out."))
     return redirect("accounts:devices")
@@ -40,10 +47,7 @@ def end_device(request: HttpRequest, handle: str) -> HttpResponse:
 @require_POST
 def end_devices(request: HttpRequest) -> HttpResponse:
     """Log all of one's other browsers out."""
-    end_all(
-        user_id=own_account(request).pk,
-        now=timezone.now(),
-        but=request.session.session_key or "",
-    )
+    keep = request.session.session_key or ""
+    sign_out_others(user=own_account(request), keep=keep, now=timezone.now())
     messages.success(request, _("All your other browsers are signed out."))
     return redirect("accounts:devices")
