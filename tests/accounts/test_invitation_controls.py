@@ -52,6 +52,13 @@ def sent(robin: User, smtp: Server) -> Message:
     return message
 
 
+def test_line_to_refuse_offers_is_in_invitations_too(sent: Message) -> None:
+    evidence = evaluate(control=controls()["consent.refusal-line"], now=LATER)
+    assert (evidence.outcome, evidence.violation_ids) == (Evidence.Outcome.KEPT, [])
+    assert sent.footer is not None
+    assert "nobody can invite you again: (link)" in sent.footer.text
+
+
 def copied(message: Message, **changes: Any) -> Message:
     """Another message like it, put into the log by somebody's hand."""
     pk = Message._meta.get_field("id").get_default()

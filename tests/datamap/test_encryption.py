@@ -9,7 +9,14 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamap.encryption import Unreadable, decrypt, encrypt, keyed_hash
+from datamap.encryption import (
+    Unreadable,
+    decrypt,
+    encrypt,
+    hash_version,
+    keyed_hash,
+    keyed_hashes,
+)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
@@ -59,3 +66,16 @@ def test_keyed_hash_tells_equal_values_and_depends_on_the_key(settings: Any) -> 
     assert first != keyed_hash("Robin@example.com")
     settings.KEPT_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     assert keyed_hash("robin@example.com") != first
+
+
+def test_every_key_has_a_version_that_stays(settings: Any) -> None:
+    old, new = settings.KEPT_ENCRYPTION_KEYS[0], Fernet.generate_key().decode()
+    version, mark = hash_version(), keyed_hash("kept")
+    assert keyed_hashes("kept") == {version: mark}
+    settings.KEPT_ENCRYPTION_KEYS = [new, old]
+    assert (hash_version(), keyed_hashes("kept")[version]) == (version, mark)
+    assert len(set(keyed_hashes("kept").values())) == 2
+    settings.KEPT_ENCRYPTION_KEYS = [new]
+    assert version not in keyed_hashes("kept")
+    assert len(version) == 12
+    assert version not in old
