@@ -12,12 +12,14 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
+from accounts import connections, facts
 from accounts.models import Block, Connection, ConnectionRequest, Fact
-from audit.log import SYSTEM
+from audit.log import SYSTEM, person
 from policy.models import PolicyVersion
 from requests.package import build, vault
 from retention.erase import start
 from retention.erase_worker import work
+from retention.sweep import sweep
 from tests.accounts.dump import dump
 from tests.factories.accounts import member
 from tests.factories.connections import asks, connected
@@ -109,3 +111,22 @@ def test_a_block_of_an_erased_person_is_empty(two: tuple[UUID, UUID]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM accounts_block WHERE blocker_id = %s", [b])
         assert cursor.fetchone() == (0,)
+
+
+def test_what_nobody_answered_ends_and_what_was_accepted_stays(
+    two: tuple[UUID, UUID],
+) -> None:
+    a, b = two
+    kept = Fact.objects.get(subject_id=b)
+    facts.accept(subject_id=b, handle=kept.handle, audience="members", actor=person(b), now=NOW)
+    for asker in ConnectionRequest.objects.filter(asked_id=a):
+        connections.decline(asked_id=a, handle=asker.handle, actor=person(a), now=NOW)
+    sweep(now=NOW + timedelta(days=80))
+    assert (Fact.objects.count(), ConnectionRequest.objects.count()) == (3, 2)
+    sweep(now=NOW + timedelta(days=94))
+    assert [row.pk for row in Fact.objects.all()] == [kept.pk]
+    (unanswered,) = ConnectionRequest.objects.all()
+    assert unanswered.asker_id == a
+    sweep(now=NOW + timedelta(days=200))
+    assert not ConnectionRequest.objects.exists()
+    assert Connection.objects.count() == 1
