@@ -14,6 +14,7 @@ from accounts.models import User
 from accounts.roles import Role
 from audit import errands
 from audit.models import StaffAccess
+from datamap import same_person
 
 NO_TASK: Final = "search:none"
 
@@ -74,8 +75,9 @@ def card(*, user: User, now: datetime) -> list[Fact]:
 
 
 def of_person(*, subject_id: UUID) -> QuerySet[StaffAccess]:
-    """Every time staff read this person's data, newest first."""
-    return StaffAccess.objects.filter(subject_id=subject_id).order_by("-at", "-id")
+    """Every time staff read this person's data, newest first; under each of their addresses."""
+    own = same_person.selection(subject_id)
+    return StaffAccess.objects.filter(subject_id__in=own).order_by("-at", "-id")
 
 
 def line(access: StaffAccess) -> Line:
