@@ -82,7 +82,8 @@ def _row(option: Option, choice: Choice | None, subject: Subject, document: Docu
     if not option.on_without_choice:
         return Row(option, False, _("It is off, because you have not said yes."))
     if subject.minor:
-        return Row(option, False, _("It is off until you say yes, because you are a minor."))
+        why = _("It is off until you say yes: you have the settings for people under age.")
+        return Row(option, False, why)
     return Row(option, True, _("It is on, because you have not said no."))
 
 

@@ -98,7 +98,7 @@ def test_choices_of_a_minor_are_off_until_a_yes(signed_in: Client, person: Any) 
     Subject.objects.filter(pk=person.subject_id).update(minor=True)
     page = signed_in.get(CHOICES).content.decode()
     assert set(switches(page).values()) == {False}
-    assert page.count("because you are a minor") == 2
+    assert page.count("the settings for people under age") == 2
 
 
 @pytest.mark.parametrize(("kind", "key"), [("mail", "digest"), ("purpose", PURPOSE)])
