@@ -22,6 +22,7 @@ from accounts import people
 from accounts.connections import Asked, BlockedByYou, NotPossible, TooMany
 from accounts.guards import limited, own_account
 from accounts.introduced import NOBODY, Known, blocked_names, names
+from accounts.models import Connection
 from accounts.visibility import viewer_of
 from audit.access import personal
 from audit.log import person
@@ -29,6 +30,7 @@ from policy import current
 
 PER_PAGE: Final = 50
 Act = Callable[[UUID, str, datetime], None]
+Line = dict[str, object]
 
 
 def _accept(me: UUID, handle: str, now: datetime) -> None:
@@ -74,23 +76,10 @@ def connections(request: HttpRequest) -> HttpResponse:
     me, now = own_account(request).subject_id, timezone.now()
     point = current.document(now).collection_point(domain.POINT)
     page = Paginator(domain.connections_of(me), PER_PAGE).get_page(request.GET.get("page"))
-    waiting, asked = domain.waiting_for(me)[:PER_PAGE], domain.asked_by(me)[:PER_PAGE]
-    blocks = domain.blocks_of(me)[:PER_PAGE]
-    if point is None and not (page.object_list or asked or blocks):
+    lists = {**_open(me, list(page), now), "blocked": _blocked(me, now)}
+    if point is None and not any(lists.values()):
         raise Http404
-    ends = {c.pk: c.asked_id if c.asker_id == me else c.asker_id for c in page}
-    everybody = [*ends.values(), *(r.asker_id for r in waiting), *(r.asked_id for r in asked)]
-    known = names(people=everybody, to=me, now=now)
-    lost = blocked_names(people=[b.blocked_id for b in blocks], by=me, now=now)
-    context = {
-        "point": point,
-        "page": page,
-        "connected": [_line(c, known.get(ends[c.pk])) for c in page],
-        "waiting": [_line(r, known.get(r.asker_id)) for r in waiting],
-        "asked": [_line(r, known.get(r.asked_id)) for r in asked],
-        "blocked": [_line(b, lost.get(b.blocked_id) if b.blocked_id else None) for b in blocks],
-        "nav_current": "privacy",
-    }
+    context = {"point": point, "page": page, **lists, "nav_current": "privacy"}
     return render(request, "accounts/connections.html", context)
 
 
@@ -157,5 +146,25 @@ def _person(request: HttpRequest, handle: str, now: datetime) -> UUID:
     return shown.subject_id
 
 
-def _line(row: object, known: Known | None) -> dict[str, object]:
+def _open(me: UUID, connected: list[Connection], now: datetime) -> dict[str, list[Line]]:
+    """Connections, and questions in both directions, with the names of the others."""
+    waiting = list(domain.waiting_for(me)[:PER_PAGE])
+    asked = list(domain.asked_by(me)[:PER_PAGE])
+    ends = {c.pk: c.asked_id if c.asker_id == me else c.asker_id for c in connected}
+    everybody = [*ends.values(), *(r.asker_id for r in waiting), *(r.asked_id for r in asked)]
+    known = names(people=everybody, to=me, now=now)
+    return {
+        "connected": [_line(c, known.get(ends[c.pk])) for c in connected],
+        "waiting": [_line(r, known.get(r.asker_id)) for r in waiting],
+        "asked": [_line(r, known.get(r.asked_id)) for r in asked],
+    }
+
+
+def _blocked(me: UUID, now: datetime) -> list[Line]:
+    blocks = list(domain.blocks_of(me)[:PER_PAGE])
+    known = blocked_names(people=[b.blocked_id for b in blocks], by=me, now=now)
+    return [_line(b, known.get(b.blocked_id) if b.blocked_id else None) for b in blocks]
+
+
+def _line(row: object, known: Known | None) -> Line:
     return {"row": row, "who": known or NOBODY}

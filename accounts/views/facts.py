@@ -41,27 +41,11 @@ def facts(request: HttpRequest) -> HttpResponse:
     """What others said about oneself, where it is from, and what one said about others (WC-12)."""
     user, now = own_account(request), timezone.now()
     document = current.document(now)
-    about_me = domain.about(user.subject_id)[:MOST_SHOWN]
-    told = domain.told_by(user.subject_id)[:MOST_SHOWN]
-    people_of = [*(f.contributor_id for f in about_me), *(f.subject_id for f in told)]
-    known = names(people=people_of, to=user.subject_id, now=now)
-    lines = [
-        {
-            "fact": fact,
-            "who": known.get(fact.contributor_id, NOBODY) if fact.contributor_id else NOBODY,
-            "form": _audience_form(fact, user),
-        }
-        for fact in about_me
-    ]
     context = {
         "choice": option(document, kind=Kind.PURPOSE, key=domain.CHOICE),
         "on": domain.wants(subject_id=user.subject_id, document=document),
-        "sources": document.features.outside_sources,
-        "waiting": _in_state(lines, Fact.State.WAITING),
-        "accepted": _in_state(lines, Fact.State.ACCEPTED),
-        "on_file": _in_state(lines, Fact.State.ON_FILE),
-        "told": [{"fact": f, "who": known.get(f.subject_id, NOBODY)} for f in told],
         "contact": document.controller.email,
+        **_lists(user, now),
         "nav_current": "privacy",
     }
     return render(request, "accounts/facts.html", context)
@@ -145,12 +129,26 @@ def _act(request: HttpRequest, user: User, handle: str, act: str, now: datetime)
     return _("Saved. From now on it is shown so.")
 
 
+def _lists(user: User, now: datetime) -> dict[str, Lines]:
+    """Facts about the person by state, and what they told, with the names of the others."""
+    about_me = list(domain.about(user.subject_id)[:MOST_SHOWN])
+    told = list(domain.told_by(user.subject_id)[:MOST_SHOWN])
+    others = [*(f.contributor_id for f in about_me), *(f.subject_id for f in told)]
+    known = names(people=others, to=user.subject_id, now=now)
+    by_state: dict[str, Lines] = {state: [] for state in Fact.State.values}
+    for fact in about_me:
+        who = known.get(fact.contributor_id, NOBODY) if fact.contributor_id else NOBODY
+        by_state[fact.state].append({"fact": fact, "who": who, "form": _audience_form(fact, user)})
+    return {
+        "waiting": by_state[Fact.State.WAITING],
+        "accepted": by_state[Fact.State.ACCEPTED],
+        "on_file": by_state[Fact.State.ON_FILE],
+        "told": [{"fact": f, "who": known.get(f.subject_id, NOBODY)} for f in told],
+    }
+
+
 def _audience_form(fact: Fact, user: User) -> AudienceForm:
     """Its fields' ids are unique on the page."""
     return AudienceForm(
         initial={"audience": fact.audience}, minor=user.subject.minor, auto_id=f"{fact.handle}_%s"
     )
-
-
-def _in_state(lines: Lines, state: str) -> Lines:
-    return [line for line in lines if getattr(line["fact"], "state", "") == state]
