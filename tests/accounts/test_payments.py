@@ -78,8 +78,9 @@ def test_same_token_is_the_same_card(user: User) -> None:
     ],
 )
 def test_wrong_card_is_refused_by_its_field(user: User, field: str, value: str) -> None:
+    wrong: dict[str, Any] = {field: value}
     with pytest.raises(ValidationError) as caught:
-        kept_card(user, **{field: value})
+        kept_card(user, **wrong)
     assert list(caught.value.message_dict) == [field]
     assert PaymentCard.objects.count() == 0
 

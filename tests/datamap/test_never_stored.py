@@ -132,7 +132,7 @@ class Everything(forms.Form):
     mail = forms.EmailField()
     link = forms.URLField(assume_scheme="https")
     short = forms.RegexField(r".*")
-    data = forms.JSONField()
+    json = forms.JSONField()
 
 
 def test_every_kind_of_text_field_refuses() -> None:
@@ -144,7 +144,7 @@ def test_every_kind_of_text_field_refuses() -> None:
             "mail": f"{number}@example.com",
             "link": f"https://example.com/{number}",
             "short": number,
-            "data": '{"deep": [{"er": "4111 1111 1111 1111"}]}',
+            "json": '{"deep": [{"er": "4111 1111 1111 1111"}]}',
         }
     )
     assert {name: [e.code for e in errors.as_data()] for name, errors in form.errors.items()} == {
