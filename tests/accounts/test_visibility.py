@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts import people, profiles, visibility
-from accounts.age import report_child
+from accounts.age import learn_birth_date, report_child
 from accounts.models import ProfileSetting, User
 from accounts.roles import Role
 from accounts.visibility import PARTS, VISITOR, Reach, Viewer, setting_at, visible, visible_to
 from audit.log import SYSTEM
+from audit.models import AuditEntry
 from datamap import encryption
 from datamap.models import Subject
 from policy import current
@@ -240,6 +241,19 @@ def test_who_turns_out_to_be_a_minor_is_open_to_connections_at_most() -> None:
     assert settings.pop("about") == "nobody"
     assert set(settings.values()) == {"connections"}
     assert profile_of(owner).guarded
+
+
+def test_a_birth_date_that_makes_a_minor_closes_the_profile_at_once() -> None:
+    owner = with_profile("everyone")
+    page = reverse("accounts:person", args=[handle_of(owner)])
+    assert Client().get(page).status_code == 200
+    born_on = date(NOW.year - 15, 1, 15)
+    learn_birth_date(subject=owner.subject, born_on=born_on, source="staff", actor=SYSTEM, now=NOW)
+    assert Client().get(page).status_code == 404
+    assert signed_in(member()).get(page).status_code == 404
+    assert parts_in(text_of(browser_of("connection", owner).get(page))) == set(WORDS)
+    entry = AuditEntry.objects.get(verb="accounts.profile-narrowed")
+    assert entry.facts == {"parts": sorted(PARTS)}
 
 
 def test_coming_of_age_opens_nothing_by_itself() -> None:
