@@ -525,6 +525,16 @@ def test_control_tries_every_field_that_the_policy_asks_for(wecustomers: PolicyV
     assert {table for table in after if after[table] != before[table]} == {"audit_evidence"}
 
 
+@pytest.mark.parametrize("site", ["clickandchat", "weapp", "weinterrupt", "wespro"])
+def test_control_is_kept_under_every_policy(
+    policy_of: Callable[[str], PolicyVersion], site: str
+) -> None:
+    policy_of(site)
+    evidence = evaluate(control=declared()["accounts.corrections"], now=timezone.now())
+    assert (evidence.outcome, evidence.violation_ids) == ("kept", [])
+    assert evidence.checked >= 1
+
+
 def _not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corrections, "_changed", lambda *args: {})
 
