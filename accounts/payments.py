@@ -201,7 +201,7 @@ def close_payment(*, reference: str, actor: Actor, now: datetime) -> Payment:
     Raises `NoSuchPayment`.
     """
     with transaction.atomic():
-        payment = Payment.objects.select_for_update().filter(reference=reference).first()
+        payment = _named(reference).select_for_update().first()
         if payment is None:
             raise NoSuchPayment(reference)
         if payment.closed_at is None:
@@ -215,7 +215,7 @@ def read_card(*, reference: str, actor: Actor, now: datetime) -> CardData:
     Raises `Refused`; the refusal stays in the log, unless the caller's own transaction goes back.
     """
     with transaction.atomic():
-        payment = Payment.objects.select_related("card").filter(reference=reference).first()
+        payment = _named(reference).select_related("card").first()
         reason, note = _objection(payment, now=now), new_id()
         sealed = _handed_out(payment, note=note, now=now) if payment and not reason else None
         if not reason and sealed is None:
@@ -325,6 +325,12 @@ def _held(subject_id: UUID, *, now: datetime) -> Subject:
 
 def _open_payments(subject_id: UUID) -> QuerySet[Payment]:
     return Payment.objects.filter(subject_id=subject_id, closed_at=None)
+
+
+def _named(reference: str) -> QuerySet[Payment]:
+    """The payment of this reference; what can be none is not looked for."""
+    payments = Payment.objects.filter(reference=reference)
+    return payments if REFERENCE.fullmatch(reference) else payments.none()
 
 
 def _handed_out(payment: Payment, *, note: UUID, now: datetime) -> bytes | None:

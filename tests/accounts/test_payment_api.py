@@ -132,7 +132,7 @@ def test_conflicts_say_what_they_are(user: User, program: Client) -> None:
     Subject.objects.filter(pk=user.subject_id).update(restricted=True)
     closed = post(program, URL, begun(user, reference="A-2"))
     assert (closed.status_code, closed.json()["type"].rpartition("#")[2]) == (409, "person-closed")
-    for path in ("A-9/close/", "A-9/card/"):
+    for path in ("A-9/close/", "A-9/card/", "%00/card/", "a%00b/close/", f"{'x' * 3000}/card/"):
         assert post(program, URL + path).status_code == 404
 
 
