@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -89,7 +89,7 @@ class Day(Answer):
     accepted: int = Field(description="How many of that day's invitations were accepted so far.")
 
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "left_today": 9,
     "days": [{"day": "2026-03-02", "made": 1, "accepted": 0}],
 }
