@@ -111,9 +111,11 @@ def _without_a_verdict(document: Document) -> Q:
     verdict, age = "subject__age_verdict", document.age
     corrected = Q(**{f"{verdict}__corrected_at__isnull": False})
     unpassed = Q(**{f"{verdict}__passed_at__isnull": True})
-    free_child = corrected & Q(age_now__lt=age.youngest or age.child_under, subject__locked=False)
+    free_child: Q = corrected & Q(
+        age_now__lt=age.youngest or age.child_under, subject__locked=False
+    )
     if age.parental_consent:
-        free_child &= ~guardians.has_consent("subject")
+        free_child &= Q(~guardians.has_consent("subject"))
     if age.youngest is None:
         return free_child
     late = Q(**{f"{verdict}__passed_at__gte": F("date_joined")})

@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from consent import mail
+from consent.letter import Letter
 from consent.models import Message
 from datamap.models import Subject
 from policy.models import PolicyVersion
@@ -55,7 +56,7 @@ def recipients() -> list[tuple[str, str]]:
     found = []
     for message in Message.objects.order_by("posted_at", "pk"):
         assert message.sealed is not None
-        letter = mail.letter.Letter.unseal(bytes(message.sealed))
+        letter = Letter.unseal(bytes(message.sealed))
         found.append((message.template, letter.recipient))
     return found
 

@@ -102,6 +102,10 @@ def correct(user: User, **values: str) -> list[str]:
 # The data map -----------------------------------------------------------------------------------
 
 
+def form_field(model: Any, name: str) -> Any:
+    return model._meta.get_field(name).formfield()
+
+
 def test_every_correctable_field_has_a_page_or_a_form_field() -> None:
     without = [
         f"{each.key}.{personal.name}"
@@ -109,7 +113,7 @@ def test_every_correctable_field_has_a_page_or_a_form_field() -> None:
         for personal in each.personal
         if personal.correctable
         and not personal.page
-        and each.model_class._meta.get_field(personal.name).formfield() is None
+        and form_field(each.model_class, personal.name) is None
     ]
     assert without == []
 

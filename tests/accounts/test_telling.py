@@ -13,6 +13,7 @@ from accounts.telling import tell_changed_by_staff
 from audit.log import SYSTEM, person, staff
 from consent import ledger, mail
 from consent.ledger import Shown
+from consent.letter import Letter
 from consent.models import Message
 from datamap.models import Subject
 from policy import current
@@ -88,7 +89,7 @@ def test_a_changed_address_is_told_to_the_old_one(ada: User) -> None:
     )
     assert message is not None
     assert message.sealed is not None
-    assert mail.letter.Letter.unseal(bytes(message.sealed)).recipient == "old@example.com"
+    assert Letter.unseal(bytes(message.sealed)).recipient == "old@example.com"
     assert "Privacy administrator" in mail.text_of(message)
 
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.roles import Role
 from audit.models import Evidence
 from datamap import registry
+from policy.datapage import is_on
 from policy.models import PolicyVersion
 from policy.reading import parse
 from tests.factories.accounts import log_in, member, prove_second_factor, staff_member
@@ -232,7 +233,11 @@ def test_the_data_page_names_every_holding_and_field(
     wecustomers: PolicyVersion, client: Client
 ) -> None:
     page = client.get(reverse("policy:data")).content.decode()
+    off = {h.key for h in registry.holdings() if not is_on(wecustomers.document, h.feature)}
+    assert off == {key for key in off if f'id="{key}"' not in page} != set()
     for holding in registry.holdings():
+        if holding.key in off:
+            continue
         start = page.index(f'id="{holding.key}"')
         part = words(page[start : page.index("</section>", start)].encode())
         assert str(holding.title) in part
@@ -248,7 +253,8 @@ def test_the_data_page_tells_what_no_period_runs_for(
     outlasting = {
         holding.key
         for holding in registry.holdings()
-        if "no such period runs" in page.split(f'id="{holding.key}"')[1].split("</section>")[0]
+        if is_on(wecustomers.document, holding.feature)
+        and "no such period runs" in page.split(f'id="{holding.key}"')[1].split("</section>")[0]
     }
     # An unconfirmed account ends by itself; every other one, and what is still open, does not.
     assert {"accounts.account", "requests.request"} <= outlasting
