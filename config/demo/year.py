@@ -16,6 +16,7 @@ from accounts.models import AgeVerdict, Session, User
 from accounts.sessions import SessionStore, digest
 from audit.log import SYSTEM, person
 from config.demo.people import DemoPerson, bind, cast, join
+from config.demo.society import society
 from consent import delivery, ledger
 from consent.ledger import Shown
 from consent.mail import post
@@ -77,6 +78,7 @@ def _year(
     for month in range(1, DAYS // 30):
         yield start + timedelta(days=30 * month), _news(version)
     yield from _desk(now, version)
+    yield from society(version.document, now=now)
 
 
 def _joining(
