@@ -7,15 +7,14 @@ they wrote, and every token they ever held, in each spelling a machine may have 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from django.conf import settings
 from django.core.cache import cache
 from django.core.files.storage import Storage, storages
 from django.utils import timezone
@@ -28,7 +27,6 @@ from tests.accounts.dump import dump
 from tests.factories.everything import EMAIL, NAME, Life, ask_for_deletion, lived
 from tests.factories.policy import edited, publish_bytes
 from tests.factories.traces import traces
-from tests.plugins.live import LiveSite
 from tests.plugins.smtp import Server
 
 # What one grown-up life with two addresses can't have: a case of being a child, whose tests search
@@ -101,6 +99,7 @@ def test_somebody_who_used_everything_leaves_no_trace(
     assert traces(life.words, tables()) == {}
     for store in STORES:
         assert traces(life.words, files(storages[store])) == {}, store
+    assert traces(life.words, valkey(settings.REDIS_URL)) == {}
     ours = "\n".join(r.getMessage() for r in caplog.records if r.name != "mail.log")
     assert traces(life.words, [("log", ours.encode())]) == {}
 
@@ -121,37 +120,3 @@ def _left_something_in_every_holding(life: Life) -> None:
         if not rows.exists():
             without.add(holding.key)
     assert without == NOT_IN_ONE_LIFE | ONLY_AFTERWARDS, "add a line to factories/everything.py"
-
-
-LIVE = """
-import json, time
-from django.utils import timezone
-from policy import current
-from tests.factories.everything import SPAN, ask_for_deletion, lived
-while (now := timezone.now()) < current.in_force().effective_at + SPAN:
-    time.sleep(0.5)
-life = lived(now=now, server="localhost")
-request = ask_for_deletion(life, now=now)
-print("LIFE" + json.dumps([sorted(life.words), life.subject_ids, str(request.pk)]))
-"""
-
-
-@pytest.mark.browser
-def test_nothing_of_them_stays_on_a_running_site(live_site: LiveSite) -> None:
-    """Web, worker, beat, mail, Valkey and logs as in production."""
-    said = live_site.manage("shell", "-c", LIVE).stdout
-    words, subjects, request = json.loads(said.rpartition("LIFE")[2])
-    live_site.wait_for(
-        "SELECT state = 'completed' FROM requests_request WHERE id = %s", request, seconds=120
-    )
-    for subject in subjects:
-        live_site.wait_for(
-            "SELECT count(*) = 0 FROM consent_message WHERE subject_id = %s", subject, seconds=60
-        )
-    rows = ((table, row.encode()) for table, rows in live_site.dump().items() for row in rows)
-    assert traces(words, rows) == {}
-    assert traces(words, valkey(live_site.environment["REDIS_URL"])) == {}
-    logs = [live_site.processes.log_of(name) for name in live_site.processes.running]
-    assert traces(words, ((str(log), Path(log).read_bytes()) for log in logs)) == {}
-    for store in STORES:
-        assert traces(words, files(storages[store])) == {}, store
