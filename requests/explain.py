@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from accounts.corrections import open_holdings
+from accounts.correctable import open_holdings
 from datamap.counting import count
 from datamap.holding import Erasing
 from datamap.registry import holdings

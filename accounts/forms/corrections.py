@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.db.models import TextField
 
-from accounts.corrections import Datum, Entry
+from accounts.correctable import Datum, Entry
 from accounts.forms.fields import NAMES, name_field, no_control_characters
 
 LONGEST_TEXT = 4000  # characters, where the column names no limit

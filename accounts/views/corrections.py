@@ -16,18 +16,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.corrections import (
-    Entry,
-    NotRemovable,
-    NotYours,
-    confirm,
-    correct,
-    entries,
-    entry,
-    may_remove,
-    open_holdings,
-    remove,
-)
+from accounts.correctable import Entry, NotYours, entries, entry, may_remove, open_holdings
+from accounts.corrections import NotRemovable, confirm, correct, remove
 from accounts.forms.corrections import CorrectionForm
 from accounts.guards import limited, own_account, password_again
 from accounts.models import User

@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import corrections, keys
+from accounts import correctable, corrections, keys
 from accounts.adapter import AccountAdapter
 from accounts.age import Learned, learn_birth_date
 from accounts.controls import corrections as control
@@ -66,7 +66,7 @@ def browser(client: Client, ada: User) -> Client:
 def ref_of(user: User, key: str = ACCOUNT) -> str:
     kind = holding(key)
     row = kind.rows_of([user.subject_id]).get()
-    return corrections.reference(kind, row)
+    return correctable.reference(kind, row)
 
 
 def address(user: User, key: str = ACCOUNT) -> str:
@@ -160,7 +160,7 @@ def test_page_costs_the_same_however_many_rows(
         made_key(ada, name=f"Key {each}")
     browser.get(PAGE)
     # Session, user, what one said, and one for each holding that is open to its owner.
-    with django_assert_num_queries(3 + len(corrections.open_holdings())):
+    with django_assert_num_queries(3 + len(correctable.open_holdings())):
         assert browser.get(PAGE).status_code == 200
 
 
@@ -259,7 +259,7 @@ def test_fields_that_are_not_on_the_form_are_left_alone(browser: Client, ada: Us
 
 @pytest.mark.parametrize("name", ["is_superuser", "email", "password", "nonsense"])
 def test_what_has_another_way_or_none_is_not_taken(ada: User, name: str) -> None:
-    with pytest.raises(corrections.NotYours):
+    with pytest.raises(correctable.NotYours):
         correct(ada, **{name: "x"})
 
 
@@ -430,7 +430,7 @@ def test_removing_one_row_says_first_what_goes(client: Client, ada: User) -> Non
     reauthenticated(client, ada)
     key, other = made_key(ada), made_key(ada, name="Other")
     kind = holding("accounts.api_key")
-    path = reverse("accounts:remove", args=[kind.key, corrections.reference(kind, key)])
+    path = reverse("accounts:remove", args=[kind.key, correctable.reference(kind, key)])
     text = client.get(path).content.decode()
     assert "deleted at once" in text
     assert key.name in text
@@ -471,10 +471,10 @@ def test_what_the_account_needs_is_not_removed(client: Client, ada: User, key: s
 def test_what_the_policy_asks_for_is_not_removed(ada: User) -> None:
     kind = holding("accounts.api_key")
     document = current.document()
-    assert corrections.may_remove(kind, document)
+    assert correctable.may_remove(kind, document)
     point = document.collection_points[0].model_copy(update={"required": ["accounts.api_key.name"]})
     needing = document.model_copy(update={"collection_points": [point]})
-    assert not corrections.may_remove(kind, needing)
+    assert not correctable.may_remove(kind, needing)
 
 
 def test_removing_goes_on_until_nothing_is_left(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -548,7 +548,7 @@ def _without_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _served_stale(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = corrections._shown
+    real = correctable._shown
 
     def stale(row: Any, personal: Any) -> Any:
         value = real(row, personal)

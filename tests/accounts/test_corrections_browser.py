@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, Page, expect
 
-from accounts import corrections
+from accounts import correctable
 from accounts.models import ApiKey, User
 from datamap.registry import holding
 from policy import current
@@ -63,7 +63,7 @@ def test_the_pages_have_no_barrier(site: str, page: Page) -> None:
     ada = member()
     keys = [made(ada, name=name).key for name in ("Shell", "Other")]
     client = signed_in(ada)
-    for each in corrections.entries(subject_id=ada.subject_id, document=current.document()):
+    for each in correctable.entries(subject_id=ada.subject_id, document=current.document()):
         if each.row is not None and each.data:
             path = reverse("accounts:correct", args=[each.holding.key, each.ref])
             client.post(path, {"right": "yes"})
@@ -74,6 +74,6 @@ def test_the_pages_have_no_barrier(site: str, page: Page) -> None:
     page.get_by_role("alert").wait_for()
     assert barriers(page, "corrections_refused") == []
     kind = holding("accounts.api_key")
-    ref = corrections.reference(kind, keys[0])
+    ref = correctable.reference(kind, keys[0])
     look(page, site + reverse("accounts:remove", args=[kind.key, ref]), "corrections_remove")
     look(page, site + reverse("requests:data"), "data")

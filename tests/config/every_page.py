@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts import appointing, emergency, keys, suppressions
 from accounts.age import learn_birth_date
-from accounts.corrections import reference
+from accounts.correctable import reference
 from accounts.models import LossNotice, User
 from accounts.password_reset import ask_for_reset
 from accounts.roles import Role

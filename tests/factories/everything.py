@@ -22,6 +22,7 @@ from django.urls import reverse
 from accounts import (
     approval,
     connections,
+    correctable,
     corrections,
     emergency,
     facts,
@@ -244,7 +245,7 @@ def _corrections(life: Life, now: datetime) -> None:
     """What one gave is still right."""
     me = life.user.subject_id
     document = current.fresh(now).document
-    for entry in corrections.entries(subject_id=me, document=document)[:3]:
+    for entry in correctable.entries(subject_id=me, document=document)[:3]:
         corrections.confirm(
             subject_id=me, key=entry.holding.key, ref=entry.ref, actor=person(me), now=now - SECOND
         )
