@@ -544,7 +544,7 @@ def _not_written(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _without_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corrections, "_takes", lambda *args: False)
+    monkeypatch.setattr(correctable, "_takes", lambda *args: False)
 
 
 def _served_stale(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -554,7 +554,7 @@ def _served_stale(monkeypatch: pytest.MonkeyPatch) -> None:
         value = real(row, personal)
         return "Probe" if personal.name.endswith("_name") else value
 
-    monkeypatch.setattr(corrections, "_shown", stale)
+    monkeypatch.setattr(correctable, "_shown", stale)
 
 
 @pytest.mark.parametrize(
