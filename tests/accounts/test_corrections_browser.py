@@ -52,7 +52,8 @@ def test_a_person_corrects_confirms_and_removes(site: str, browser: Browser, scr
         expect(page.get_by_label("First name")).to_have_value("Adah")
         page.locator("#accounts-age").get_by_role("button", name="It is still right").click()
         expect(page.get_by_text("that this is right: Born on.")).to_be_visible()
-        page.get_by_role("link", name="Remove it").click()
+        keys = page.locator("#accounts-api-key")
+        keys.get_by_role("link", name="Remove it").click()
         page.get_by_role("button", name="Remove it").click()
         expect(page.get_by_text("Removed.")).to_be_visible()
     assert User.objects.get(pk=ada.pk).first_name == "Adah"

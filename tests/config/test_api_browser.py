@@ -107,8 +107,8 @@ def test_key_page_has_no_barrier(site: str, page: Page, client: Client) -> None:
     name = django_settings.SESSION_COOKIE_NAME
     page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": site}])
     look(page, f"{site}/privacy/api-keys/", "api-keys")
-    page.get_by_label("Name").fill("Shell")
-    page.get_by_label("See your choices").check()
+    page.get_by_label("Name", exact=True).fill("Shell")
+    page.get_by_label("See your choices").first.check()
     page.get_by_role("button", name="Make the key").click()
     assert page.locator("code").first.inner_text().startswith("kept_")
     for width in (360, 1280):

@@ -383,4 +383,4 @@ def test_case_asks_as_much_for_three_other_requests_as_for_one(
     desk_client.get(url)
     with CaptureQueriesContext(connection) as queries:
         desk_client.get(url)
-    assert len(queries) == 9, [query["sql"][:120] for query in queries.captured_queries]
+    assert len(queries) == 11, [query["sql"][:120] for query in queries.captured_queries]

@@ -354,7 +354,7 @@ def test_desk_asks_as_much_for_three_as_for_one(desk_client: Client, people: int
         asked(member(), now=timezone.now())
     with CaptureQueriesContext(connection) as queries:
         desk_client.get(reverse("requests:desk"))
-    assert len(queries) == 5, [query["sql"][:120] for query in queries.captured_queries]
+    assert len(queries) == 6, [query["sql"][:120] for query in queries.captured_queries]
 
 
 @pytest.mark.parametrize("rows", [1, 3])

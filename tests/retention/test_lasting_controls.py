@@ -212,7 +212,7 @@ def test_violation_trigger_switched_off_and_left_so(site: PolicyVersion) -> None
 
 def test_kept_when_a_person_asked_and_staff_approved(wecustomers: PolicyVersion) -> None:
     erased(member(), staff_member())
-    assert Movement.objects.filter(way="went").count() == 2
+    assert Movement.objects.filter(way="went").count() == 3
     assert whys() == []
 
 
@@ -332,7 +332,7 @@ def test_violation_account_ended_as_unconfirmed_that_was_confirmed(
     User.objects.filter(pk=user.pk).update(unconfirmed_since=NOW - timedelta(days=8))
     sweep(now=NOW)
     erase.work(now=NOW)
-    assert whys() == ["erased without a ground"] * 2
+    assert whys() == ["erased without a ground"] * 3
 
 
 def test_owner_removes_by_an_act_of_their_own(site: PolicyVersion) -> None:
