@@ -33,6 +33,7 @@ from policy.document import Document
 ADDRESS: Final = re.compile(r"[\w.!#$%&*+/=?^`{|}~'-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63})+")
 ID: Final = re.compile(r"\b[0-9a-f]{8}(-?)(?:[0-9a-f]{4}\1){3}[0-9a-f]{12}\b", re.IGNORECASE)
 SHORTEST_ID: Final = 32
+MOST_ADDRESSES: Final = 1000  # of the receiver's own, a kind; a later one in a text is taken out
 MOST_REMEMBERED: Final = 5_000  # ids: of a few chunks, and those that come again and again
 
 
@@ -111,7 +112,12 @@ def redactor_for(
         addresses = _site_addresses(document)
         for holding in registry.holdings():
             for name in _address_fields(holding):
-                rows = holding.rows_of(subject_ids).order_by().values_list(name).distinct()
+                rows = (
+                    holding.rows_of(subject_ids)
+                    .order_by()
+                    .values_list(name)
+                    .distinct()[:MOST_ADDRESSES]
+                )
                 addresses |= {str(value).lower() for value in _values(cursor, rows) if value}
     return Redactor(
         own_ids=frozenset(own_ids),
